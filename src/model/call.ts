@@ -1,0 +1,80 @@
+import type { JsonObject, JsonText } from "./json.ts";
+
+/** What the client can answer on this request. Declared per request (modern) or by its session (legacy). */
+export interface ClientCapabilities {
+  elicitation?: { form?: JsonObject; url?: JsonObject };
+  sampling?: JsonObject;
+  roots?: JsonObject;
+  extensions?: Record<string, JsonObject>;
+  [other: string]: unknown;
+}
+
+export const LOG_LEVELS = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface TraceContext {
+  traceparent: string | null;
+  tracestate: string | null;
+}
+
+/**
+ * One client request with no era left in it.
+ *
+ * `params` is the parsed form, for deciding; `raw` keeps the source text of the members that travel on.
+ * Both come from the same bytes, in which no object has a duplicate key.
+ */
+export interface Call {
+  method: string;
+  params: JsonObject;
+  raw: {
+    /** `params.arguments` as written, or null when absent. */
+    arguments: JsonText | null;
+    /** `params._meta` without the envelope's own keys (protocolVersion, clientCapabilities, clientInfo, logLevel, progressToken, trace context), or null. */
+    meta: JsonText | null;
+  };
+  /** The client's progress token as written (`"p-1"`, `7`), or null when it did not ask for progress. */
+  progressToken: JsonText | null;
+  capabilities: ClientCapabilities;
+  clientInfo: { name: string; version: string } | null;
+  /** Least level of log messages the client asked for; null: none. */
+  logLevel: LogLevel | null;
+  trace: TraceContext;
+  /** Answers to an earlier `input_required` (MRTR), by the keys of its `inputRequests`. */
+  inputResponses: JsonObject | null;
+  requestState: string | null;
+  /** Reads an `Mcp-Param-{name}` header of the request (modern); null: the client's revision has none. */
+  headerParam: ((name: string) => string | null) | null;
+}
+
+/** A server notification that belongs to one call. Progress leaves out the token: the codec adds the client's. */
+export interface Notification {
+  method: "notifications/progress" | "notifications/message" | (string & {});
+  params: JsonText;
+  /** Of `notifications/message`, so that the codec can drop what was not asked for. */
+  level?: LogLevel;
+}
+
+export interface InputRequest {
+  method: "elicitation/create" | "sampling/createMessage" | "roots/list";
+  params?: JsonObject;
+}
+
+export interface CacheHint {
+  ttlMs: number;
+  scope: "private" | "public";
+}
+
+/**
+ * How a call ended.
+ * - `complete`: `result` is the text of the result object without what the codec adds (`resultType`, `ttlMs`, `cacheScope`, serverInfo).
+ * - `input_required`: the caller is asked to answer and send the call again (MRTR).
+ * - `failed`: an upstream's JSON-RPC error object (`{code, message, data?}`), passed on as written.
+ * What we could not do ourselves is thrown as GatewayError.
+ */
+export type Outcome =
+  | { type: "complete"; result: JsonText; isError?: boolean; cache?: CacheHint }
+  | { type: "input_required"; inputRequests: Record<string, InputRequest>; requestState?: string }
+  | { type: "failed"; error: JsonText; code: number };
+
+/** The stream of what comes back: notifications while the call runs, and its end. */
+export type Reply = AsyncGenerator<Notification, Outcome, void>;

@@ -1,0 +1,252 @@
+import type { AuditRecord } from "./audit.ts";
+import type { Call, LogLevel, Reply } from "./call.ts";
+import type { CatalogVersion, PromptEntry, ResourceEntry, SnapshotIndex, TemplateEntry, ToolEntry, UpstreamEntry, ToolsetEntry } from "./catalog.ts";
+import type { Change } from "./change.ts";
+import type { ErrorCode } from "./error.ts";
+import type { Principal, Role, Scope, Workspace } from "./identity.ts";
+import type { JsonObject } from "./json.ts";
+import type { Limits } from "./limits.ts";
+
+export interface Config {
+  /** 32 bytes, base64: every other key is derived from it. */
+  masterKey: string;
+  operatorToken: string | null;
+  /** Serves `/mcp` without a workspace in the path. */
+  defaultWorkspace: string | null;
+  /** Names this gateway answers to; empty: whatever the platform routes here. Guards a local gateway against DNS rebinding. */
+  hosts: readonly string[];
+  /** Browser origins allowed besides the gateway's own and loopback. */
+  allowedOrigins: readonly string[];
+  /** Development only: upstreams and databases on http and private addresses. */
+  allowInsecureUpstreams: boolean;
+  limits: Limits;
+}
+
+/** A Postgres reached by Neon's HTTP protocol: the platform's own, or a workspace's connection. */
+export interface Database {
+  url: string;
+}
+
+/** Checked handles to the outside, made once per isolate from Env. Nothing else reads Env. */
+export interface Platform {
+  config: Config;
+  database: Database;
+  catalog: KVNamespace;
+  store: R2Bucket;
+  audit: Queue<AuditBatch>;
+  authority(workspace: string): AuthorityApi;
+  hub(workspace: string): HubApi;
+  session(name: string): SessionApi;
+  upstreamSession(name: string): UpstreamSessionApi;
+  builtins: ReadonlyMap<string, Builtin>;
+  /** Unix ms. */
+  now(): number;
+}
+
+export interface AuditBatch {
+  records: AuditRecord[];
+}
+
+// --- what each object answers; values cross as structured clones, shapes stay readable for one version -----
+
+export type Refusal = "invalid" | "expired" | "revoked" | "session_ended";
+
+export type Verdict =
+  | { ok: true; principal: Principal; version: CatalogVersion }
+  | { ok: false; reason: Refusal };
+
+export interface TokenInfo {
+  id: string;
+  name: string;
+  scopes: Scope[];
+  role: Role | null;
+  readOnly: boolean;
+  toolset: string | null;
+  expiresAt: number | null;
+  createdAt: number;
+  revokedAt: number | null;
+  lastUsedAt: number | null;
+}
+
+/** Who changes something, for the audit record that commits with the change. */
+export interface Actor {
+  principal: string;
+  name: string;
+  requestId: string;
+}
+
+export interface WorkspaceSettings {
+  /** Scopes of callers without a credential; null: every caller needs one. */
+  anonymous: Scope[] | null;
+}
+
+export interface SealedConnection {
+  id: string;
+  /** `header`: {name, value}; `bearer`: {token}; `postgres`: {url}. Sealed with the row as associated data. */
+  kind: "header" | "bearer" | "postgres";
+  /** Origin the secret was made for; it is sent nowhere else. */
+  origin: string;
+  sealed: string;
+  version: number;
+}
+
+export interface AuthorityApi {
+  /** Creates the object's state; a second call changes nothing. Without settings every caller needs a credential. */
+  setup(workspace: Workspace, actor: Actor, settings?: WorkspaceSettings): Promise<void>;
+  /** `token` null: the anonymous caller. `session`: verified legacy session id's random part, refused once ended. */
+  verify(token: string | null, session: string | null): Promise<Verdict>;
+  version(): Promise<CatalogVersion>;
+  /** Compare and set: moves only if `from` is still current. Writes the KV pointer by alarm. */
+  move(from: number, hash: string, actor: Actor): Promise<{ moved: boolean; version: CatalogVersion }>;
+  settings(): Promise<WorkspaceSettings>;
+  configure(settings: WorkspaceSettings, actor: Actor): Promise<void>;
+  createToken(
+    input: { name: string; scopes: Scope[]; role: Role | null; readOnly: boolean; toolset: string | null; expiresAt: number | null },
+    actor: Actor,
+  ): Promise<{ token: string; info: TokenInfo }>;
+  listTokens(): Promise<TokenInfo[]>;
+  /** False when there is no such token. Refused everywhere within 5 s after this returns. */
+  revokeToken(id: string, actor: Actor): Promise<boolean>;
+  putConnection(connection: Omit<SealedConnection, "version">, actor: Actor): Promise<number>;
+  connection(id: string): Promise<SealedConnection | null>;
+  removeConnection(id: string, actor: Actor): Promise<boolean>;
+  endSession(session: string, until: number): Promise<void>;
+}
+
+export interface HubApi {
+  announce(changes: Change[]): Promise<void>;
+  /** Ends the streams of one principal: its right is gone. */
+  close(principal: string): Promise<void>;
+  /** WebSocket upgrade of one listener; see `subscriptions/listen`. */
+  fetch(request: Request): Promise<Response>;
+}
+
+export interface SessionApi {
+  setLevel(level: LogLevel, until: number): Promise<void>;
+  level(): Promise<LogLevel | null>;
+  subscribe(uri: string, until: number): Promise<void>;
+  unsubscribe(uri: string): Promise<void>;
+  end(): Promise<void>;
+}
+
+export interface UpstreamSessionSpec {
+  workspace: string;
+  url: string;
+  /** Connection that `headers` were opened from; the object opens it again when it ends an idle session. */
+  connection: string | null;
+  /** Headers that carry the credential, already opened; never stored. */
+  headers: Record<string, string>;
+  capabilities: JsonObject;
+  timeoutMs: number;
+}
+
+export interface UpstreamSessionState {
+  /** Null: the upstream keeps no sessions. */
+  id: string | null;
+  revision: string;
+  capabilities: JsonObject;
+  instructions: string | null;
+}
+
+/** A GatewayError as it crosses an RPC, which keeps only the message of what is thrown. */
+export interface UpstreamSessionFailure {
+  ok: false;
+  code: ErrorCode;
+  message: string;
+  data: JsonObject | null;
+  retryAfter: number | null;
+  /** The upstream's answer was not that of a legacy server: its era is worth another look. */
+  foreign: boolean;
+}
+
+export interface UpstreamSessionApi {
+  /** The open session, or a new one; one initialize at a time. `stale`: an id the upstream answered 404 to. */
+  open(spec: UpstreamSessionSpec, stale: string | null): Promise<{ ok: true; state: UpstreamSessionState } | UpstreamSessionFailure>;
+}
+
+// --- what travels with a request -------------------------------------------------------------------------------
+
+/** One published version with its look-up tables; immutable. */
+export interface Snapshot {
+  hash: string;
+  index: SnapshotIndex;
+  limits: Limits;
+  tools: ReadonlyMap<string, ToolEntry>;
+  resources: ReadonlyMap<string, ResourceEntry>;
+  templates: ReadonlyMap<string, TemplateEntry>;
+  prompts: ReadonlyMap<string, PromptEntry>;
+  upstreams: ReadonlyMap<string, UpstreamEntry>;
+  toolsets: ReadonlyMap<string, ToolsetEntry>;
+}
+
+export interface RequestContext {
+  platform: Platform;
+  workspace: Workspace;
+  principal: Principal;
+  requestId: string;
+  /** `https://host` under which this request came in. */
+  origin: string;
+  limits: Limits;
+  waitUntil(work: Promise<unknown>): void;
+}
+
+/** A legacy session as calls see it. Touching it reaches the Session object. */
+export interface SessionHandle {
+  id: string;
+  expiresAt: number;
+}
+
+/** A limit on requests in flight: `enter` waits for a place and gives what must be called once to leave. */
+export interface RequestGate {
+  enter(signal: AbortSignal): Promise<() => void>;
+}
+
+/** Everything one call needs. `signal` is made on first use: what never waits never pays for it. */
+export interface CallContext extends RequestContext {
+  /** Audit id of this call. */
+  callId: string;
+  /** Audit id of the call it was made for. */
+  parent: string | null;
+  /** Protocol revision the client speaks. */
+  revision: string;
+  /** The toolset of the endpoint; null: the whole workspace. */
+  toolset: string | null;
+  /** The verdict's version; `catalog/freshness` re-reads it where a list or an unknown name needs it. */
+  version: CatalogVersion;
+  session: SessionHandle | null;
+  /** Fires at the deadline, when the client is gone (modern), on cancel (legacy), and when the right is lost. */
+  readonly signal: AbortSignal;
+  /** Unix ms at which the whole call ends. */
+  deadline: number;
+  /** Calls that led to this one; limited by `callDepth`. */
+  depth: number;
+  /** Gateways the client's request came through (`lib/egress` hopsOf of its `causeway-hops` header); absent: none. */
+  hops?: number;
+  /** Holds back what would be the sixth request in flight; shared by all calls one client request led to. */
+  gate?: RequestGate;
+  /** Asks the Authority anew whether the caller's right still stands. Rejects when it cannot be reached. */
+  revalidate(): Promise<boolean>;
+  /** Calls another tool of the same catalog, with policy and audit of its own. */
+  callTool(name: string, args: JsonObject, options?: NestedOptions): Reply;
+}
+
+export interface NestedOptions {
+  signal?: AbortSignal;
+  /** Handed on to what the tool calls. */
+  idempotencyKey?: string;
+  /** Told the audit id of the nested call as soon as it has one. */
+  accepted?(callId: string): void;
+}
+
+// --- builtins ---------------------------------------------------------------------------------------------------
+
+/**
+ * A tool, prompt or resource that the gateway itself implements. `definition` is the entry as MCP defines it.
+ * `requires`: client capabilities without which the call is refused (-32021 in modern).
+ */
+export type Builtin =
+  | { kind: "tool"; definition: JsonObject & { name: string }; invoke(call: Call, ctx: CallContext): Reply }
+  | { kind: "prompt"; definition: JsonObject & { name: string }; invoke(call: Call, ctx: CallContext): Reply; complete?(argument: string, value: string): string[] }
+  | { kind: "resource"; definition: JsonObject & { uri: string }; invoke(call: Call, ctx: CallContext): Reply }
+  | { kind: "template"; definition: JsonObject & { uriTemplate: string }; invoke(call: Call, ctx: CallContext): Reply; complete?(argument: string, value: string): string[] };
+

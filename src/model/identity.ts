@@ -1,0 +1,44 @@
+export const SCOPES = [
+  "mcp:read",
+  "mcp:call",
+  "catalog:read",
+  "catalog:write",
+  "agents:read",
+  "agents:write",
+  "agents:run",
+  "access:admin",
+  "audit:read",
+] as const;
+
+export type Scope = (typeof SCOPES)[number];
+
+export const ROLES = ["owner", "admin", "editor", "runner", "viewer"] as const;
+export type Role = (typeof ROLES)[number];
+
+/** The tenant, as the hot path knows it. The slug is immutable. */
+export interface Workspace {
+  id: string;
+  slug: string;
+}
+
+/**
+ * Who is calling. `id` is stable and unique inside the workspace (`tok_…`, `mem_…`, `anonymous`, `operator`).
+ * A read-only principal calls only tools annotated `readOnlyHint` and only reads the API.
+ */
+export interface Principal {
+  kind: "token" | "member" | "oauth" | "anonymous" | "operator" | "system";
+  id: string;
+  name: string;
+  workspace: string;
+  role: Role | null;
+  scopes: readonly Scope[];
+  readOnly: boolean;
+  /** The only toolset this credential may use; null: any endpoint of the workspace. */
+  toolset: string | null;
+  /** Unix milliseconds; null: no end. */
+  expiresAt: number | null;
+}
+
+export function hasScope(principal: Principal, scope: Scope): boolean {
+  return principal.scopes.includes(scope);
+}
