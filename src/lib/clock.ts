@@ -1,0 +1,20 @@
+export type Timer = ReturnType<typeof setTimeout>;
+
+export function stop(timer: Timer | null): void {
+  if (timer !== null) clearTimeout(timer);
+}
+
+/** What the promise gives, or "late" when it takes longer than `ms`; it goes on unwatched then. */
+export async function within<T>(ms: number, promise: Promise<T>): Promise<T | "late"> {
+  let timer: Timer | null = null;
+  const late = new Promise<"late">((resolve) => (timer = setTimeout(resolve, ms, "late")));
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    stop(timer);
+  }
+}
+
+export function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
