@@ -1,0 +1,58 @@
+import { LOG_LEVELS } from "../model/call.ts";
+import type { Call, LogLevel, TraceContext } from "../model/call.ts";
+import type { JsonValue } from "../model/json.ts";
+import { capabilitiesOf, clientInfoOf } from "./capabilities.ts";
+import { isObject } from "./jsonrpc.ts";
+import { CAPABILITIES_KEY, CLIENT_INFO_KEY, LOG_LEVEL_KEY, requestMeta } from "./meta.ts";
+import type { Message } from "./message.ts";
+import { METHODS } from "./methods.ts";
+
+type Header = (name: string) => string | null;
+
+/** W3C Trace Context, version 00 and later with the same four fields. */
+const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+const TRACESTATE_CHARS = 512;
+
+/** A checked modern request → its call. What the envelope says holds for this request alone. */
+export function modernCall(message: Message, header: Header): Call {
+  const { params, meta } = message;
+  const mrtr = METHODS.get(message.method)?.mrtr === true;
+  return {
+    ...commonCall(message, header),
+    capabilities: capabilitiesOf(meta[CAPABILITIES_KEY]) ?? {},
+    clientInfo: clientInfoOf(meta[CLIENT_INFO_KEY]),
+    logLevel: logLevelOf(meta[LOG_LEVEL_KEY]),
+    inputResponses: mrtr && isObject(params.inputResponses) ? params.inputResponses : null,
+    requestState: mrtr && typeof params.requestState === "string" ? params.requestState : null,
+    headerParam: (name) => header(`mcp-param-${name}`),
+  };
+}
+
+/** A checked legacy request → its call. Capabilities, client and log level are its session's: the caller fills them in. */
+export function legacyCall(message: Message, header: Header): Call {
+  return { ...commonCall(message, header), capabilities: {}, clientInfo: null, logLevel: null, inputResponses: null, requestState: null, headerParam: null };
+}
+
+export function logLevelOf(value: JsonValue | undefined): LogLevel | null {
+  return LOG_LEVELS.find((level) => level === value) ?? null;
+}
+
+function commonCall(message: Message, header: Header): Pick<Call, "method" | "params" | "raw" | "progressToken" | "trace"> {
+  const { progressToken, rest } = requestMeta(message.members.raw("params", "_meta"));
+  return {
+    method: message.method,
+    params: message.params,
+    raw: { arguments: message.members.raw("params", "arguments"), meta: rest },
+    progressToken,
+    trace: traceOf(message, header),
+  };
+}
+
+/** From `_meta` first, HTTP headers second. A malformed one is as good as none. */
+function traceOf(message: Message, header: Header): TraceContext {
+  const source = message.meta.traceparent === undefined ? header : (name: string) => message.meta[name];
+  const traceparent = source("traceparent");
+  if (typeof traceparent !== "string" || !TRACEPARENT.test(traceparent)) return { traceparent: null, tracestate: null };
+  const tracestate = source("tracestate");
+  return { traceparent, tracestate: typeof tracestate === "string" && tracestate.length <= TRACESTATE_CHARS ? tracestate : null };
+}

@@ -1,0 +1,41 @@
+import type { JsonText } from "../model/json.ts";
+import { editObject, membersOf } from "../lib/json.ts";
+import { IMPLEMENTATION_TEXT } from "./identity.ts";
+
+export const VERSION_KEY = "io.modelcontextprotocol/protocolVersion";
+export const CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities";
+export const CLIENT_INFO_KEY = "io.modelcontextprotocol/clientInfo";
+export const LOG_LEVEL_KEY = "io.modelcontextprotocol/logLevel";
+export const SERVER_INFO_KEY = "io.modelcontextprotocol/serverInfo";
+export const SUBSCRIPTION_KEY = "io.modelcontextprotocol/subscriptionId";
+
+/** What one hop says about itself in `_meta`; the next hop says its own. */
+const HOP_KEYS: readonly string[] = [VERSION_KEY, CAPABILITIES_KEY, CLIENT_INFO_KEY, LOG_LEVEL_KEY, SERVER_INFO_KEY, SUBSCRIPTION_KEY];
+
+/** Of a request also what travels by other means. Baggage may name people, so it is not carried to other parties. */
+const REQUEST_KEYS: readonly string[] = [...HOP_KEYS, "progressToken", "traceparent", "tracestate", "baggage"];
+
+/** `_meta` of a request, split: the progress token as written, and what goes on to the target (null: nothing is left). */
+export function requestMeta(meta: JsonText | null): { progressToken: JsonText | null; rest: JsonText | null } {
+  const members = meta === null ? null : membersOf(meta);
+  if (meta === null || members === null) return { progressToken: null, rest: null };
+  const token = members.find((member) => member.key === "progressToken");
+  const travels = members.some((member) => !REQUEST_KEYS.includes(member.key));
+  return { progressToken: token?.raw ?? null, rest: travels ? editObject(meta, { drop: REQUEST_KEYS }) : null };
+}
+
+/** `_meta` of a result or notification without what the other hop said about itself; null when nothing is left. */
+export function carriedMeta(meta: JsonText): JsonText | null {
+  const members = membersOf(meta);
+  if (!members) return null;
+  if (!members.some((member) => HOP_KEYS.includes(member.key))) return meta;
+  return members.every((member) => HOP_KEYS.includes(member.key)) ? null : editObject(meta, { drop: HOP_KEYS });
+}
+
+/** `_meta` of a modern result: what is carried, our own name, and the id of the listen request it closes. */
+export function answerMeta(meta: JsonText | null, subscription: JsonText | null): JsonText {
+  const own: Record<string, JsonText> = { [SERVER_INFO_KEY]: IMPLEMENTATION_TEXT };
+  if (subscription !== null) own[SUBSCRIPTION_KEY] = subscription;
+  const carried = meta === null ? null : carriedMeta(meta);
+  return editObject(carried ?? "{}", { set: own });
+}

@@ -1,0 +1,44 @@
+import type { CacheHint, Call, Outcome } from "../model/call.ts";
+import type { GatewayError } from "../model/error.ts";
+import type { JsonText } from "../model/json.ts";
+import { editObject } from "../lib/json.ts";
+import type { Change } from "../lib/json.ts";
+import type { Codec } from "./codec.ts";
+import { errorData, failedText, statusOf } from "./failures.ts";
+import { errorText, responseText } from "./jsonrpc.ts";
+import { answerMeta } from "./meta.ts";
+import { METHODS } from "./methods.ts";
+import { modernNotice } from "./notices.ts";
+
+const REVISION = "2026-07-28";
+const NO_CACHE: CacheHint = { ttlMs: 0, scope: "private" };
+
+/** Writes 2026-07-28. */
+export const modernCodec: Codec = { era: "modern", revision: REVISION, outcome: outcomeText, error: errorAnswer, notification: modernNotice };
+
+function outcomeText(id: JsonText, call: Call, outcome: Outcome): JsonText {
+  if (outcome.type === "failed") return failedText(id, call, outcome, REVISION);
+  if (outcome.type === "input_required") return responseText(id, inputRequired(outcome));
+  const set: Record<string, Change> = { resultType: '"complete"' };
+  if (METHODS.get(call.method)?.cacheable) {
+    const cache = outcome.cache ?? NO_CACHE;
+    set.ttlMs = String(cache.ttlMs);
+    set.cacheScope = JSON.stringify(cache.scope);
+  }
+  const subscription = call.method === "subscriptions/listen" ? id : null;
+  set._meta = (was) => answerMeta(was, subscription);
+  return responseText(id, editObject(outcome.result, { set }));
+}
+
+function inputRequired({ inputRequests, requestState }: Extract<Outcome, { type: "input_required" }>): JsonText {
+  const asks = Object.keys(inputRequests).length > 0;
+  const result = JSON.stringify({ resultType: "input_required", inputRequests: asks ? inputRequests : undefined, requestState });
+  return editObject(result, { set: { _meta: answerMeta(null, null) } });
+}
+
+/** -32601 is 404 and the codes of the specification's own range are 400 (MCP 2026-07-28, streamable HTTP, responses). */
+function errorAnswer(id: JsonText | null, error: GatewayError, requestId: string): { status: number; message: JsonText } {
+  const ownRange = error.wire.rpc <= -32020 && error.wire.rpc >= -32099;
+  const status = ownRange ? 400 : error.code === "unsupported" ? 404 : statusOf(error);
+  return { status, message: errorText(id, error.wire.rpc, error.message, errorData(error, requestId)) };
+}

@@ -1,0 +1,195 @@
+import type { Notification, Outcome, Reply } from "../model/call.ts";
+import { toGatewayError } from "../model/error.ts";
+import { stop, type Timer, within } from "../lib/clock.ts";
+import type { JsonText } from "../model/json.ts";
+import type { Limits } from "../model/limits.ts";
+import type { Accepts } from "./accepts.ts";
+import type { Codec, Incoming } from "./codec.ts";
+import { frame, KEEP_ALIVE } from "./sse.ts";
+
+/** One call on its way out: what it answers to, and how its end is learnt. */
+export interface Exchange {
+  incoming: Incoming;
+  codec: Codec;
+  reply: Reply;
+  accepts: Accepts;
+  requestId: string;
+  limits: Limits;
+  /** Tells the call that its reader is gone. */
+  abandon(): void;
+  /** Whether the lost connection ends the call (modern), or the call goes on unread (legacy). */
+  disconnectCancels: boolean;
+  waitUntil(work: Promise<unknown>): void;
+  /** Response headers; asked for once, when the answer starts. */
+  headers(streaming: boolean): Record<string, string>;
+}
+
+type Step = IteratorResult<Notification, Outcome>;
+type Next = { step: Step } | { thrown: unknown };
+
+/**
+ * Writes a reply as the client can read it: one JSON body when nothing was yielded before the end, else an SSE
+ * stream; also a stream after `jsonWaitMs` without an end, so that the client sees life. A client that takes no
+ * stream gets the end alone. HTTP status of an error holds only while nothing has been sent (MCP 2026-07-28,
+ * Streamable HTTP).
+ */
+export async function respond(exchange: Exchange): Promise<Response> {
+  const { reply, accepts, limits } = exchange;
+  const first = settle(reply.next());
+  const start = accepts.sse ? await within(limits.jsonWaitMs, first) : await first;
+  if (start !== "late" && "thrown" in start) return failure(exchange, start.thrown);
+  if (start !== "late" && start.step.done && accepts.json) return json(exchange, 200, encode(exchange, start.step.value));
+  if (!accepts.sse) return json(exchange, 200, await lastMessage(exchange));
+  return stream(exchange, start === "late" ? first : Promise.resolve(start));
+}
+
+/** Runs the reply to its end and gives its one response message; notifications have no place to go. */
+export async function lastMessage(exchange: Exchange): Promise<JsonText> {
+  try {
+    for (;;) {
+      const step = await exchange.reply.next();
+      if (step.done) return encode(exchange, step.value);
+    }
+  } catch (thrown) {
+    return exchange.codec.error(exchange.incoming.id, toGatewayError(thrown), exchange.requestId).message;
+  }
+}
+
+async function settle(next: Promise<Step>): Promise<Next> {
+  try {
+    return { step: await next };
+  } catch (thrown) {
+    return { thrown };
+  }
+}
+
+function encode({ codec, incoming }: Exchange, outcome: Outcome): JsonText {
+  return codec.outcome(incoming.id, incoming.call, outcome);
+}
+
+function json(exchange: Exchange, status: number, body: JsonText): Response {
+  return new Response(body, { status, headers: { ...exchange.headers(false), "content-type": "application/json" } });
+}
+
+function failure(exchange: Exchange, thrown: unknown): Response {
+  const error = toGatewayError(thrown);
+  const { status, message } = exchange.codec.error(exchange.incoming.id, error, exchange.requestId);
+  if (!exchange.accepts.json) return stream(exchange, Promise.resolve({ thrown }));
+  const response = json(exchange, status, message);
+  if (error.retryAfter !== undefined) response.headers.set("retry-after", String(error.retryAfter));
+  return response;
+}
+
+const STREAM_HEADERS = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-cache, no-transform",
+  "x-accel-buffering": "no",
+};
+
+/** Bytes that may wait for a slow reader before the reply itself is held back. */
+const HIGH_WATER = 64 * 1024;
+
+/**
+ * The reply as SSE. The body is a ReadableStream because only that learns of a lost client (a TransformStream hides
+ * it); a full queue holds the reply back; a reader that takes nothing for `idleMs` counts as gone. The invocation is
+ * kept alive until the reply has settled, so what follows its end (audit) always runs.
+ */
+function stream(exchange: Exchange, first: Promise<Next>): Response {
+  const reader = new Reader(exchange.limits.idleMs);
+  let settled = () => {};
+  exchange.waitUntil(new Promise<void>((resolve) => (settled = resolve)));
+  const body = new ReadableStream<Uint8Array>(
+    {
+      start(controller) {
+        reader.attach(controller, exchange.limits.keepAliveMs);
+        void pump(exchange, reader, first).finally(() => {
+          reader.close();
+          settled();
+        });
+      },
+      pull: () => reader.drained(),
+      cancel: () => {
+        exchange.abandon();
+        reader.leave();
+      },
+    },
+    new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER }),
+  );
+  return new Response(body, { headers: { ...exchange.headers(true), ...STREAM_HEADERS } });
+}
+
+async function pump(exchange: Exchange, reader: Reader, first: Promise<Next>): Promise<void> {
+  const { codec, incoming, reply } = exchange;
+  for (let next = await first; ; next = await settle(reply.next())) {
+    if ("thrown" in next) {
+      await reader.write(codec.error(incoming.id, toGatewayError(next.thrown), exchange.requestId).message);
+      return;
+    }
+    if (next.step.done) {
+      await reader.write(encode(exchange, next.step.value));
+      return;
+    }
+    const message = codec.notification(incoming, next.step.value);
+    const gone = message !== null && !(await reader.write(message));
+    if (gone && exchange.disconnectCancels) {
+      exchange.abandon();
+      // A generator suspended at a yield hears no signal: `return` runs its `finally` blocks.
+      await reply.return({ type: "failed", code: -32603, error: '{"code":-32603,"message":"cancelled"}' }).catch(() => undefined);
+      return;
+    }
+  }
+}
+
+/** The client's end of a stream: knows whether someone still reads, and waits for room. */
+class Reader {
+  readonly #idleMs: number;
+  readonly #encoder = new TextEncoder();
+  #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
+  #keepAlive: Timer | null = null;
+  #gone = false;
+  #wake: (() => void) | null = null;
+
+  constructor(idleMs: number) {
+    this.#idleMs = idleMs;
+  }
+
+  attach(controller: ReadableStreamDefaultController<Uint8Array>, keepAliveMs: number): void {
+    this.#controller = controller;
+    this.#keepAlive = setInterval(() => {
+      if ((controller.desiredSize ?? 0) > 0) controller.enqueue(this.#encoder.encode(KEEP_ALIVE));
+    }, keepAliveMs);
+  }
+
+  /** False once nobody reads any more. */
+  async write(message: JsonText): Promise<boolean> {
+    if (!(await this.#room())) return false;
+    this.#controller?.enqueue(this.#encoder.encode(frame(message)));
+    return true;
+  }
+
+  async #room(): Promise<boolean> {
+    if (this.#gone || (this.#controller?.desiredSize ?? 0) > 0) return !this.#gone;
+    const timer = setTimeout(() => this.leave(), this.#idleMs);
+    await new Promise<void>((resolve) => (this.#wake = resolve));
+    clearTimeout(timer);
+    return !this.#gone;
+  }
+
+  drained(): void {
+    this.#wake?.();
+    this.#wake = null;
+  }
+
+  leave(): void {
+    this.#gone = true;
+    stop(this.#keepAlive);
+    this.drained();
+  }
+
+  close(): void {
+    stop(this.#keepAlive);
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#controller?.close();
+  }
+}
