@@ -1,0 +1,210 @@
+import { DurableObject } from "cloudflare:workers";
+import { sha256 } from "../lib/crypto.ts";
+import { newId } from "../lib/ids.ts";
+import { log } from "../lib/log.ts";
+import type { CatalogVersion } from "../model/catalog.ts";
+import type { Actor, AuthorityApi, Platform, Refusal, SealedConnection, TokenInfo, Verdict, WorkspaceSettings } from "../model/context.ts";
+import { GatewayError } from "../model/error.ts";
+import type { Principal, Workspace } from "../model/identity.ts";
+import { platformOf } from "../platform.ts";
+import type { Env } from "../platform.ts";
+import { parseToken, writeToken } from "./credential.ts";
+import { Outbox } from "./outbox.ts";
+import { prepare } from "./schema.ts";
+import { Sealed } from "./sealed.ts";
+import { WorkspaceState } from "./state.ts";
+import type { State } from "./state.ts";
+import { Tokens } from "./tokens.ts";
+
+const BACKOFF_MS = 1_000;
+const MOST_BACKOFF_MS = 60_000;
+
+/**
+ * What is true now in one workspace: tokens, revocations, settings, sealed connections, the published catalog version.
+ * One object per workspace, reached by the workspace's id. A change and its audit record commit together; the alarm then tells
+ * the audit queue, the Hub and KV, and tries until they have it.
+ */
+export class Authority extends DurableObject<Env> implements AuthorityApi {
+  readonly #platform: Platform;
+  readonly #state: WorkspaceState;
+  readonly #tokens: Tokens;
+  readonly #sealed: Sealed;
+  readonly #outbox: Outbox;
+  #failures = 0;
+  /** Unix ms of the alarm this instance has set; null: none, as far as it knows. */
+  #alarmAt: number | null = null;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    const { sql } = ctx.storage;
+    prepare(ctx.storage);
+    this.#platform = platformOf(env);
+    this.#state = new WorkspaceState(sql);
+    this.#tokens = new Tokens(sql);
+    this.#sealed = new Sealed(sql);
+    this.#outbox = new Outbox(sql);
+    // An alarm can be lost when its retries are used up; what is left to tell is not.
+    void ctx.blockConcurrencyWhile(async () => {
+      if ((await ctx.storage.getAlarm()) === null) this.#wakeIn(0);
+    });
+  }
+
+  async setup(workspace: Workspace, actor: Actor, settings: WorkspaceSettings = { anonymous: null }): Promise<void> {
+    if (this.ctx.id.name !== undefined && this.ctx.id.name !== workspace.id) throw new GatewayError("internal", "internal error", { cause: "this object is of another workspace" });
+    if (!this.#state.read()) {
+      this.#change("workspace.create", workspace.slug, actor, () => {
+        this.#state.create(workspace, settings);
+        return true;
+      });
+    }
+    // Before this returns: KV remembers a key it did not find for a minute.
+    await this.#settle("pointer", this.#state.writePointer(this.#platform.catalog, this.#platform.now()));
+  }
+
+  async verify(token: string | null, session: string | null): Promise<Verdict> {
+    const hash = token === null ? "" : await sha256(token);
+    const state = this.#state.read();
+    if (!state) return { ok: false, reason: "invalid" };
+    const principal = token === null ? anonymous(state) : this.#bearer(state, token, hash);
+    if (typeof principal === "string") return { ok: false, reason: principal };
+    if (session !== null && this.#hasEnded(session)) return { ok: false, reason: "session_ended" };
+    return { ok: true, principal, version: state.version };
+  }
+
+  async version(): Promise<CatalogVersion> {
+    return this.#workspace().version;
+  }
+
+  async move(from: number, hash: string, actor: Actor): Promise<{ moved: boolean; version: CatalogVersion }> {
+    const moved = this.#change("catalog.publish", hash, actor, () => this.#state.move(from, hash));
+    return { moved, version: this.#workspace().version };
+  }
+
+  async settings(): Promise<WorkspaceSettings> {
+    return this.#workspace().settings;
+  }
+
+  async configure(settings: WorkspaceSettings, actor: Actor): Promise<void> {
+    this.#change("workspace.configure", this.#workspace().workspace.slug, actor, () => {
+      this.#state.configure(settings);
+      if (settings.anonymous === null) this.#outbox.addClosing("anonymous");
+      return true;
+    });
+  }
+
+  async createToken(
+    input: Pick<TokenInfo, "name" | "scopes" | "role" | "readOnly" | "toolset" | "expiresAt">,
+    actor: Actor,
+  ): Promise<{ token: string; info: TokenInfo }> {
+    const id = newId("tok");
+    const token = writeToken(this.#workspace().workspace.id, id);
+    const hash = await sha256(token);
+    const { name, scopes, role, readOnly, toolset, expiresAt } = input;
+    const info = { id, name, scopes, role, readOnly, toolset, expiresAt, createdAt: this.#platform.now(), revokedAt: null, lastUsedAt: null };
+    this.#change("token.create", id, actor, () => {
+      this.#tokens.add(info, hash);
+      return true;
+    });
+    return { token, info };
+  }
+
+  async listTokens(): Promise<TokenInfo[]> {
+    return this.#tokens.list();
+  }
+
+  async revokeToken(id: string, actor: Actor): Promise<boolean> {
+    this.#change("token.revoke", id, actor, () => {
+      const revoked = this.#tokens.revoke(id, this.#platform.now());
+      if (revoked) this.#outbox.addClosing(id);
+      return revoked;
+    });
+    return this.#tokens.has(id);
+  }
+
+  async putConnection(connection: Omit<SealedConnection, "version">, actor: Actor): Promise<number> {
+    return this.#change("connection.put", connection.id, actor, () => this.#sealed.put(connection));
+  }
+
+  async connection(id: string): Promise<SealedConnection | null> {
+    return this.#sealed.get(id);
+  }
+
+  async removeConnection(id: string, actor: Actor): Promise<boolean> {
+    return this.#change("connection.remove", id, actor, () => this.#sealed.remove(id));
+  }
+
+  async endSession(session: string, until: number): Promise<void> {
+    this.ctx.storage.sql.exec("insert or replace into ended_session (id, until) values (?, ?)", session, until);
+    this.ctx.storage.sql.exec("delete from ended_session where until < ?", this.#platform.now());
+  }
+
+  override async alarm(): Promise<void> {
+    this.#alarmAt = null;
+    const { catalog, audit, hub } = this.#platform;
+    const workspace = this.#state.read()?.workspace.id;
+    if (workspace === undefined) return;
+    const told = [
+      await this.#settle("close", this.#outbox.close((principal) => hub(workspace).close(principal))),
+      await this.#settle("pointer", this.#state.writePointer(catalog, this.#platform.now())),
+      await this.#settle("audit", this.#outbox.drain(workspace, (batch) => audit.send(batch))),
+    ];
+    this.#failures = told.includes(false) ? this.#failures + 1 : 0;
+    this.#wakeIn(this.#failures === 0 ? 0 : Math.min(MOST_BACKOFF_MS, BACKOFF_MS * 2 ** (this.#failures - 1)));
+  }
+
+  /** Runs the change and writes its record in one transaction; an answer of false means nothing was changed and leaves none. */
+  #change<T>(action: string, subject: string, actor: Actor, change: () => T): T {
+    const result = this.ctx.storage.transactionSync(() => {
+      const made = change();
+      this.#workspace();
+      if (made !== false) this.#outbox.add(this.#platform.now(), action, subject, actor);
+      return made;
+    });
+    this.#wakeIn(0);
+    return result;
+  }
+
+  /** Sets the alarm if anything is left to tell, `delay` ms from now or when the pointer may be written, whichever is later. */
+  #wakeIn(delay: number): void {
+    const now = this.#platform.now();
+    const due = this.#outbox.isEmpty() ? this.#state.pointerDue() : now;
+    if (due === null) return;
+    const at = Math.max(due, now + delay);
+    if (this.#alarmAt !== null && this.#alarmAt <= at) return;
+    this.#alarmAt = at;
+    // Not awaited: it belongs to the same write as the change, and the answer waits for both (output gate).
+    void this.ctx.storage.setAlarm(at);
+  }
+
+  async #settle(what: string, work: Promise<void>): Promise<boolean> {
+    try {
+      await work;
+      return true;
+    } catch (error) {
+      log("error", "a change could not be told yet", { receiver: what, workspace: this.ctx.id.name, error });
+      return false;
+    }
+  }
+
+  #bearer(state: State, token: string, hash: string): Principal | Refusal {
+    // The hash is over the whole text, so a token that names another workspace or id does not fit either.
+    const parts = parseToken(token);
+    return parts ? this.#tokens.verify(parts.id, hash, state.workspace.id, this.#platform.now()) : "invalid";
+  }
+
+  #hasEnded(session: string): boolean {
+    return this.ctx.storage.sql.exec("select 1 from ended_session where id = ?", session).toArray().length > 0;
+  }
+
+  #workspace(): State {
+    const state = this.#state.read();
+    if (!state) throw new GatewayError("not_found", "there is no such workspace");
+    return state;
+  }
+}
+
+function anonymous(state: State): Principal | "invalid" {
+  const scopes = state.settings.anonymous;
+  if (scopes === null) return "invalid";
+  return { kind: "anonymous", id: "anonymous", name: "anonymous", workspace: state.workspace.id, role: null, scopes, readOnly: false, toolset: null, expiresAt: null };
+}

@@ -1,0 +1,17 @@
+import { SCOPES } from "../model/identity.ts";
+import type { Scope } from "../model/identity.ts";
+
+/** The scope an MCP method needs. */
+export function scopeOf(method: string): Scope {
+  return method === "tools/call" ? "mcp:call" : "mcp:read";
+}
+
+export function isScope(value: unknown): value is Scope {
+  return SCOPES.some((scope) => scope === value);
+}
+
+/** The scopes of a stored JSON list. What this version does not know grants nothing. */
+export function scopesOf(text: string): Scope[] {
+  const list: unknown = JSON.parse(text);
+  return Array.isArray(list) ? list.filter(isScope) : [];
+}

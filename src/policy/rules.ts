@@ -1,0 +1,61 @@
+import type { Rule, SnapshotIndex, Target, ToolAnnotations } from "../model/catalog.ts";
+import type { Principal } from "../model/identity.ts";
+
+/** What policy looks at in an index. */
+export type Policy = Pick<SnapshotIndex, "rules" | "defaultEffect" | "upstreams">;
+
+/** What policy knows of a tool. */
+export interface Subject {
+  name: string;
+  target: Target;
+  annotations: ToolAnnotations;
+  /** Toolsets that hold it; absent: none. */
+  toolsets?: readonly string[];
+}
+
+/** Whether the rule speaks about this principal: each list that is not empty must hold its role, its id, or one of its scopes. */
+export function concerns(rule: Rule, principal: Principal): boolean {
+  const { roles, principals, scopes } = rule.who;
+  return (
+    (roles.length === 0 || (principal.role !== null && roles.includes(principal.role))) &&
+    (principals.length === 0 || principals.includes(principal.id)) &&
+    (scopes.length === 0 || principal.scopes.some((scope) => scopes.includes(scope)))
+  );
+}
+
+/** Whether the rule speaks about this tool: name pattern, kind of target, upstream (by slug or id), and whether it is read-only. */
+export function covers(rule: Rule, policy: Policy, subject: Subject): boolean {
+  const { tools, targets, upstreams, readOnly } = rule.what;
+  return (
+    (tools.length === 0 || tools.some((pattern) => matchesPattern(pattern, subject.name))) &&
+    (targets.length === 0 || targets.includes(subject.target.kind)) &&
+    (upstreams.length === 0 || upstreamNames(policy, subject.target).some((name) => upstreams.includes(name))) &&
+    (readOnly === null || readOnly === isReadOnly(subject))
+  );
+}
+
+/** Only a tool that says so is read-only. */
+export function isReadOnly(subject: Pick<Subject, "annotations">): boolean {
+  return subject.annotations.readOnlyHint === true;
+}
+
+/** `*` stands for any characters, also none; everything else for itself. Takes time by the product of the lengths at most. */
+export function matchesPattern(pattern: string, name: string): boolean {
+  const [first = "", ...rest] = pattern.split("*");
+  const last = rest.pop();
+  if (last === undefined) return pattern === name;
+  if (name.length < first.length + last.length || !name.startsWith(first) || !name.endsWith(last)) return false;
+  let at = first.length;
+  for (const part of rest) {
+    const found = name.indexOf(part, at);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return at <= name.length - last.length;
+}
+
+function upstreamNames(policy: Policy, target: Target): string[] {
+  if (target.kind !== "mcp") return [];
+  const entry = policy.upstreams.find(({ id, slug }) => id === target.upstream || slug === target.upstream);
+  return entry ? [entry.id, entry.slug] : [target.upstream];
+}
