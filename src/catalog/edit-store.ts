@@ -1,0 +1,188 @@
+import { newId } from "../lib/ids.ts";
+import { json, sql, workspaceTx, type Query, type Row } from "../lib/sql.ts";
+import type { ChangeRecord } from "../model/audit.ts";
+import type { Rule } from "../model/catalog.ts";
+import type { RequestContext } from "../model/context.ts";
+import type { JsonObject } from "../model/json.ts";
+import type { EntryKind, EntryRow, ToolRow, VersionRow } from "./row.ts";
+import { ENTRY_TABLE } from "./store.ts";
+
+const LARGE_MS = 30_000;
+/** Rows in one statement. */
+const CHUNK = 1_000;
+
+/** Runs the statements and leaves one audit record, in one transaction. Errors: `conflict` when a name is taken. */
+async function change(ctx: RequestContext, action: string, subject: string, queries: readonly Query[]): Promise<Row[][]> {
+  const record: ChangeRecord = {
+    type: "change",
+    id: newId("aud"),
+    workspace: ctx.workspace.id,
+    at: ctx.platform.now(),
+    principal: ctx.principal.id,
+    principalName: ctx.principal.name,
+    action,
+    subject,
+    requestId: ctx.requestId,
+  };
+  return workspaceTx(ctx.platform.database, ctx.workspace.id, [...queries, sql`select causeway.append_audit(${json([record])})`], { timeoutMs: LARGE_MS });
+}
+
+/** What an import does to the tables. */
+export interface CatalogEdit {
+  /** Inserted, or replaced where it is the same upstream's own; a name that another has got meanwhile is left alone. */
+  tools: readonly ToolRow[];
+  /** Names of tools that the upstream shows no more. */
+  gone: readonly string[];
+  put: Readonly<Record<EntryKind, readonly EntryRow[]>>;
+  /** Exposed names of entries to take away. */
+  drop: Readonly<Record<EntryKind, readonly string[]>>;
+}
+
+export interface Probe {
+  revision: string;
+  capabilities: JsonObject;
+  instructions: string | null;
+}
+
+export interface NewUpstream {
+  id: string;
+  slug: string;
+  url: string;
+  connection: string | null;
+  /** Slug of the one-to-one toolset to make with it. */
+  toolset: string | null;
+}
+
+/** Errors: `conflict` when the slug, or the toolset's, is taken. */
+export async function insertUpstream(ctx: RequestContext, upstream: NewUpstream, probe: Probe, edit: CatalogEdit): Promise<void> {
+  const workspace = ctx.workspace.id;
+  const { id, slug, url, connection, toolset } = upstream;
+  await change(ctx, "upstream.add", slug, [
+    sql`insert into causeway.upstream (workspace, id, slug, url, connection) values (${workspace}, ${id}, ${slug}, ${url}, ${connection})`,
+    probed(workspace, id, probe),
+    ...(toolset === null ? [] : [sql`insert into causeway.toolset (workspace, slug, upstream) values (${workspace}, ${toolset}, ${id})`]),
+    ...edited(workspace, edit),
+  ]);
+}
+
+export async function updateUpstream(ctx: RequestContext, upstream: { id: string; slug: string }, probe: Probe, edit: CatalogEdit): Promise<void> {
+  await change(ctx, "upstream.sync", upstream.slug, [probed(ctx.workspace.id, upstream.id, probe), ...edited(ctx.workspace.id, edit)]);
+}
+
+export async function deleteUpstream(ctx: RequestContext, slug: string): Promise<void> {
+  await change(ctx, "upstream.remove", slug, [sql`delete from causeway.upstream where workspace = ${ctx.workspace.id} and slug = ${slug}`]);
+}
+
+/** Rows of our own targets. */
+export async function putEntries(ctx: RequestContext, action: string, subject: string, edit: CatalogEdit): Promise<void> {
+  await change(ctx, action, subject, edited(ctx.workspace.id, edit));
+}
+
+/** The date stays while the era does, for a day: a sync that finds nothing new publishes nothing. */
+function probed(workspace: string, id: string, { revision, capabilities, instructions }: Probe): Query {
+  return sql`update causeway.upstream set
+      era_at = case when revision = ${revision} and era_at > now() - interval '1 day' then era_at else now() end,
+      revision = ${revision}, capabilities = ${json(capabilities)}::jsonb, instructions = ${instructions}, synced_at = now()
+    where workspace = ${workspace} and id = ${id}`;
+}
+
+function edited(workspace: string, edit: CatalogEdit): Query[] {
+  const tools = chunks(edit.tools).map(
+    (rows) => sql`
+    insert into causeway.tool (workspace, name, upstream, source, target, definition, pin, candidate, candidate_pin, description, enabled, gone, check_output)
+    select ${workspace}, r.name, r.upstream, r.source, r.target, r.definition, r.pin, r.candidate, r."candidatePin", r.description, r.enabled, r.gone, r."checkOutput"
+    from json_to_recordset(${json(rows)}::json) as r (name text, upstream text, source text, target jsonb, definition text, pin text, candidate text,
+      "candidatePin" text, description text, enabled boolean, gone boolean, "checkOutput" boolean)
+    on conflict (workspace, name) do update set target = excluded.target, definition = excluded.definition, pin = excluded.pin,
+      candidate = excluded.candidate, candidate_pin = excluded.candidate_pin, gone = excluded.gone, check_output = excluded.check_output
+      where causeway.tool.upstream is not distinct from excluded.upstream and causeway.tool.source = excluded.source`,
+  );
+  const gone = edit.gone.length === 0 ? [] : [sql`update causeway.tool set gone = true where workspace = ${workspace} and name = any(${edit.gone}::text[])`];
+  return [...tools, ...gone, ...editedEntries(workspace, edit, "resources"), ...editedEntries(workspace, edit, "templates"), ...editedEntries(workspace, edit, "prompts")];
+}
+
+function editedEntries(workspace: string, edit: CatalogEdit, kind: EntryKind): Query[] {
+  const table = ENTRY_TABLE[kind];
+  const drop = edit.drop[kind].length === 0 ? [] : [sql`delete from ${table} where workspace = ${workspace} and name = any(${edit.drop[kind]}::text[])`];
+  const put = chunks(edit.put[kind]).map(
+    (rows) => sql`
+    insert into ${table} as held (workspace, name, upstream, source, target, definition)
+    select ${workspace}, r.name, r.upstream, r.source, r.target, r.definition
+    from json_to_recordset(${json(rows)}::json) as r (name text, upstream text, source text, target jsonb, definition text)
+    on conflict (workspace, name) do update set target = excluded.target, definition = excluded.definition
+      where held.upstream is not distinct from excluded.upstream and held.source = excluded.source`,
+  );
+  return [...drop, ...put];
+}
+
+function chunks<T>(rows: readonly T[]): T[][] {
+  return Array.from({ length: Math.ceil(rows.length / CHUNK) }, (_none, at) => rows.slice(at * CHUNK, (at + 1) * CHUNK));
+}
+
+/** `rename`: the old name leads to the tool until then. Errors: `conflict` when the new name is taken. */
+export async function updateTool(
+  ctx: RequestContext,
+  name: string,
+  edit: { enabled?: boolean; description?: string | null; rename?: { to: string; until: Date } },
+): Promise<void> {
+  const workspace = ctx.workspace.id;
+  const { enabled, description, rename } = edit;
+  await change(ctx, "tool.edit", name, [
+    ...(enabled === undefined ? [] : [sql`update causeway.tool set enabled = ${enabled} where workspace = ${workspace} and name = ${name}`]),
+    ...(description === undefined ? [] : [sql`update causeway.tool set description = ${description} where workspace = ${workspace} and name = ${name}`]),
+    ...(rename === undefined ? [] : renamed(workspace, name, rename)),
+  ]);
+}
+
+function renamed(workspace: string, name: string, { to, until }: { to: string; until: Date }): Query[] {
+  return [
+    // the tool takes back a name it had, or one whose time is over
+    sql`delete from causeway.tombstone where workspace = ${workspace} and old_name = ${to} and (name = ${name} or until <= now())`,
+    sql`update causeway.tool set name = ${to} where workspace = ${workspace} and name = ${name}`,
+    sql`insert into causeway.tombstone (workspace, old_name, name, until) values (${workspace}, ${name}, ${to}, ${until})
+      on conflict (workspace, old_name) do update set name = excluded.name, until = excluded.until`,
+  ];
+}
+
+/** The candidate becomes the approved text; false when there was none with this pin. */
+export async function approveCandidate(ctx: RequestContext, name: string, candidatePin: string): Promise<boolean> {
+  const [rows = []] = await change(ctx, "tool.approve", name, [
+    sql`update causeway.tool set definition = candidate, pin = candidate_pin, candidate = null, candidate_pin = null
+      where workspace = ${ctx.workspace.id} and name = ${name} and candidate_pin = ${candidatePin} returning name`,
+  ]);
+  return rows.length > 0;
+}
+
+/** Errors: `conflict` when the slug is taken. */
+export async function insertToolset(ctx: RequestContext, toolset: { slug: string; upstream: string | null; tools: readonly string[] }): Promise<void> {
+  const workspace = ctx.workspace.id;
+  await change(ctx, "toolset.add", toolset.slug, [
+    sql`insert into causeway.toolset (workspace, slug, upstream) values (${workspace}, ${toolset.slug}, ${toolset.upstream})`,
+    sql`insert into causeway.toolset_tool (workspace, toolset, tool)
+      select ${workspace}, ${toolset.slug}, name from causeway.tool where workspace = ${workspace} and name = any(${toolset.tools}::text[])`,
+  ]);
+}
+
+/** False when there is none. */
+export async function deleteToolset(ctx: RequestContext, slug: string): Promise<boolean> {
+  const [rows = []] = await change(ctx, "toolset.remove", slug, [sql`delete from causeway.toolset where workspace = ${ctx.workspace.id} and slug = ${slug} returning slug`]);
+  return rows.length > 0;
+}
+
+export async function replaceRuleRows(ctx: RequestContext, rules: readonly Rule[]): Promise<void> {
+  const workspace = ctx.workspace.id;
+  await change(ctx, "rules.replace", `${rules.length} rules`, [
+    sql`delete from causeway.rule where workspace = ${workspace}`,
+    sql`insert into causeway.rule (workspace, id, position, body)
+      select ${workspace}, value ->> 'id', ordinality, value from jsonb_array_elements(${json(rules)}::jsonb) with ordinality`,
+  ]);
+}
+
+/** Its change record is written by the Authority with the move; this row is for people to go back to. */
+export async function insertVersion(ctx: RequestContext, version: VersionRow): Promise<void> {
+  const { number, hash, publishedAt, by, tools } = version;
+  await workspaceTx(ctx.platform.database, ctx.workspace.id, [
+    sql`insert into causeway.snapshot_version (workspace, number, hash, published_at, by, tools)
+      values (${ctx.workspace.id}, ${number}, ${hash}, ${publishedAt}, ${by}, ${tools}) on conflict do nothing`,
+  ]);
+}

@@ -1,0 +1,121 @@
+import type { CatalogVersion, SnapshotIndex } from "../model/catalog.ts";
+import type { Change } from "../model/change.ts";
+import type { RequestContext } from "../model/context.ts";
+import { GatewayError } from "../model/error.ts";
+import { compile, type Compiled } from "./compile.ts";
+import { differences, pageWarnings } from "./difference.ts";
+import { insertVersion } from "./edit-store.ts";
+import { catalogKey, writeText } from "./kv.ts";
+import { emptyIndex, loadSnapshot } from "./snapshot.ts";
+import { readCatalog, readVersion, readVersions } from "./store.ts";
+
+/** What a publish did. `changed` false: the catalog was published like this already. */
+export interface PublishReport {
+  version: number;
+  hash: string;
+  changed: boolean;
+  tools: number;
+  warnings: string[];
+}
+
+export interface VersionView {
+  number: number;
+  hash: string;
+  current: boolean;
+  /** ISO 8601. */
+  publishedAt: string;
+  publishedBy: string;
+}
+
+const TRIES = 5;
+/** Isolates may answer lists by a version read this long ago: after it, none is stale. */
+const SETTLE_MS = 1_000;
+const WRITES_AT_ONCE = 5;
+const VERSIONS_SHOWN = 200;
+
+/**
+ * Compiles the catalog as it is edited and makes it the current version: R2 and KV first, then the move in the Authority (compare and set; rows are
+ * read again when someone else moved meanwhile). Returns, and announces, a second after the move. Errors: `conflict` after five lost races, `unavailable`.
+ */
+export async function publish(ctx: RequestContext): Promise<PublishReport> {
+  const { platform, workspace } = ctx;
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    const from = await platform.authority(workspace.id).version();
+    const compiled = await compile(await readCatalog(platform.database, workspace));
+    const { index, hash } = compiled;
+    const warnings = pageWarnings(index, ctx.limits);
+    if (hash === from.hash) {
+      await settled(ctx, from.number);
+      return { version: from.number, hash, changed: false, tools: index.tools.length, warnings };
+    }
+    const before = await indexBefore(ctx, from);
+    await write(ctx, compiled, before);
+    const version = await moveTo(ctx, from, hash, index.tools.length, differences(before, index));
+    if (version !== null) return { version, hash, changed: true, tools: index.tools.length, warnings };
+  }
+  throw new GatewayError("conflict", "others are publishing this workspace at the same time; try again", { retryAfter: 1 });
+}
+
+/** Makes an earlier version current again, under a new number. The rows stay as they are edited: the next publish goes by them. Errors: `not_found`. */
+export async function rollback(ctx: RequestContext, number: number): Promise<PublishReport> {
+  const { platform, workspace } = ctx;
+  const wanted = await readVersion(platform.database, workspace.id, number);
+  if (!wanted) throw new GatewayError("not_found", `there is no version ${number}`);
+  const { index } = await loadSnapshot(platform, workspace.id, wanted.hash);
+  const report = { hash: wanted.hash, tools: index.tools.length, warnings: pageWarnings(index, ctx.limits) };
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    const from = await platform.authority(workspace.id).version();
+    if (from.hash === wanted.hash) return { ...report, version: from.number, changed: false };
+    const before = await indexBefore(ctx, from);
+    const version = await moveTo(ctx, from, wanted.hash, index.tools.length, differences(before, index));
+    if (version !== null) return { ...report, version, changed: true };
+  }
+  throw new GatewayError("conflict", "others are publishing this workspace at the same time; try again", { retryAfter: 1 });
+}
+
+/** Newest first, 200 at most. */
+export async function versions(ctx: RequestContext): Promise<VersionView[]> {
+  const { platform, workspace } = ctx;
+  const [rows, now] = await Promise.all([readVersions(platform.database, workspace.id, VERSIONS_SHOWN), platform.authority(workspace.id).version()]);
+  return rows.map(({ number, hash, publishedAt, by }) => ({ number, hash, current: number === now.number, publishedAt: publishedAt.toISOString(), publishedBy: by }));
+}
+
+/** What is current before the move. If no store has it any more, everything counts as changed. */
+async function indexBefore(ctx: RequestContext, from: CatalogVersion): Promise<SnapshotIndex> {
+  const { platform, workspace } = ctx;
+  try {
+    return (await loadSnapshot(platform, workspace.id, from.hash)).index;
+  } catch (thrown) {
+    if (thrown instanceof GatewayError && thrown.code === "unavailable") return emptyIndex(workspace.id);
+    throw thrown;
+  }
+}
+
+/** Someone else may have published the same a moment ago: this publish too returns only when lists are fresh. */
+async function settled(ctx: RequestContext, number: number): Promise<void> {
+  const row = await readVersion(ctx.platform.database, ctx.workspace.id, number);
+  if (!row || ctx.platform.now() - row.publishedAt.getTime() < SETTLE_MS) await scheduler.wait(SETTLE_MS);
+}
+
+/** Shards first: an index never names a shard that cannot be read. Those of the version before are there already. */
+async function write(ctx: RequestContext, compiled: Compiled, before: SnapshotIndex): Promise<void> {
+  const { platform, workspace } = ctx;
+  const there = new Set(before.shards.map(({ hash }) => hash));
+  const missing = compiled.shards.filter(({ hash }) => !there.has(hash));
+  for (let at = 0; at < missing.length; at += WRITES_AT_ONCE) {
+    await Promise.all(missing.slice(at, at + WRITES_AT_ONCE).map(({ hash, text }) => writeText(platform, catalogKey(workspace.id, hash), text)));
+  }
+  await writeText(platform, catalogKey(workspace.id, compiled.hash), compiled.text);
+}
+
+/** The new version's number, a second after the move and announced; null when someone else moved first. */
+async function moveTo(ctx: RequestContext, from: CatalogVersion, hash: string, tools: number, changes: Change[]): Promise<number | null> {
+  const { platform, workspace, principal } = ctx;
+  const actor = { principal: principal.id, name: principal.name, requestId: ctx.requestId };
+  const { moved, version } = await platform.authority(workspace.id).move(from.number, hash, actor);
+  if (!moved) return null;
+  const publishedAt = new Date(platform.now());
+  await Promise.all([insertVersion(ctx, { number: version.number, hash, publishedAt, by: principal.name, tools }), scheduler.wait(SETTLE_MS)]);
+  if (changes.length > 0) await platform.hub(workspace.id).announce(changes);
+  return version.number;
+}

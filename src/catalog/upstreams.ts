@@ -1,0 +1,129 @@
+import { openConnection, removeConnection, storeConnection } from "../connections/vault.ts";
+import { checkUrl } from "../lib/egress.ts";
+import { newId } from "../lib/ids.ts";
+import type { RequestContext } from "../model/context.ts";
+import { GatewayError, toGatewayError } from "../model/error.ts";
+import { listUpstream, type UpstreamListing } from "../targets/mcp/list.ts";
+import { deleteUpstream, insertUpstream, updateUpstream } from "./edit-store.ts";
+import { planImport, type Import, type ImportReport } from "./import.ts";
+import { checkToolsetSlug, checkUpstreamSlug } from "./names.ts";
+import { publish, type PublishReport } from "./publish.ts";
+import { readHeld, readUpstream, readUpstreams, type CountedUpstream } from "./store.ts";
+
+export type NewCredential = { kind: "bearer"; token: string } | { kind: "header"; name: string; value: string };
+
+export interface UpstreamView {
+  id: string;
+  slug: string;
+  url: string;
+  tools: number;
+  /** MCP revision found at the last probe. */
+  revision: string | null;
+  /** ISO 8601. */
+  syncedAt: string | null;
+}
+
+export interface SyncReport extends ImportReport {
+  upstream: UpstreamView;
+  published: PublishReport | null;
+}
+
+export interface UpstreamHealth {
+  ok: boolean;
+  revision: string | null;
+  latencyMs: number | null;
+  error: string | null;
+}
+
+const LIST_MS = 60_000;
+const HEALTH_MS = 15_000;
+
+/**
+ * Adds an MCP server: asks it what it offers, keeps that with its sealed credential, and publishes. `review`: what it offers waits for approval instead.
+ * `toolset`: it also gets a one-to-one endpoint of its slug. Nothing stays behind when the server cannot be listed.
+ * Errors: `invalid` (slug, url, credential), `conflict` (slug), and what listing it meets (`upstream`, `timeout`, …).
+ */
+export async function addUpstream(
+  ctx: RequestContext,
+  wanted: { slug: string; url: string; credential?: NewCredential; review?: boolean; toolset?: boolean },
+): Promise<SyncReport> {
+  const { slug, credential, review = false, toolset = false } = wanted;
+  const { platform, workspace } = ctx;
+  checkUpstreamSlug(slug);
+  if (toolset) checkToolsetSlug(slug);
+  const { href: url, origin } = checkUrl(wanted.url, platform.config.allowInsecureUpstreams);
+  if (await readUpstream(platform.database, workspace.id, slug)) throw new GatewayError("conflict", `there is an upstream ${slug} already`);
+  const connection = credential ? await storeConnection(ctx, { ...credential, origin }) : null;
+  try {
+    const upstream = { id: newId("up"), slug, url, connection };
+    const listing = await list(ctx, upstream, LIST_MS);
+    const { edit, report } = await plan(ctx, upstream, listing, !review);
+    await insertUpstream(ctx, { ...upstream, toolset: toolset ? slug : null }, listing, edit);
+    return await reported(ctx, slug, report);
+  } catch (thrown) {
+    // kept when the rows are there: then only publishing failed, and the next sync or publish finishes it
+    if (connection !== null && !(await readUpstream(platform.database, workspace.id, slug))) await removeConnection(ctx, connection);
+    throw thrown;
+  }
+}
+
+/** Asks again what it offers, approves it (with `review`: new and changed things wait), and publishes. Errors: `not_found`, and those of listing. */
+export async function syncUpstream(ctx: RequestContext, slug: string, options: { review?: boolean } = {}): Promise<SyncReport> {
+  const upstream = await existing(ctx, slug);
+  const listing = await list(ctx, upstream, LIST_MS);
+  const { edit, report } = await plan(ctx, upstream, listing, !options.review);
+  await updateUpstream(ctx, upstream, listing, edit);
+  return reported(ctx, slug, report);
+}
+
+/** Takes it away with its tools, toolsets and credential, and publishes. Errors: `not_found`. */
+export async function removeUpstream(ctx: RequestContext, slug: string): Promise<void> {
+  const { connection } = await existing(ctx, slug);
+  await deleteUpstream(ctx, slug);
+  await publish(ctx);
+  if (connection !== null) await removeConnection(ctx, connection);
+}
+
+/** By slug. */
+export async function listUpstreams(ctx: RequestContext): Promise<UpstreamView[]> {
+  return (await readUpstreams(ctx.platform.database, ctx.workspace.id)).map(viewOf);
+}
+
+/** Lists it now and throws the list away. A server that is down is an answer, not an error. Errors: `not_found`. */
+export async function health(ctx: RequestContext, slug: string): Promise<UpstreamHealth> {
+  const upstream = await existing(ctx, slug);
+  const begun = ctx.platform.now();
+  try {
+    const { revision } = await list(ctx, upstream, HEALTH_MS);
+    return { ok: true, revision, latencyMs: ctx.platform.now() - begun, error: null };
+  } catch (thrown) {
+    return { ok: false, revision: null, latencyMs: null, error: toGatewayError(thrown).message };
+  }
+}
+
+async function existing(ctx: RequestContext, slug: string): Promise<CountedUpstream> {
+  const upstream = await readUpstream(ctx.platform.database, ctx.workspace.id, slug);
+  if (!upstream) throw new GatewayError("not_found", `there is no upstream ${slug}`);
+  return upstream;
+}
+
+async function list(ctx: RequestContext, upstream: { url: string; connection: string | null }, timeoutMs: number): Promise<UpstreamListing> {
+  const { platform, workspace } = ctx;
+  const { url, connection } = upstream;
+  const opened = connection === null ? null : await openConnection(platform, workspace.id, connection, new URL(url).origin);
+  return listUpstream(platform, { url, headers: opened?.headers ?? {}, timeoutMs });
+}
+
+async function plan(ctx: RequestContext, upstream: { id: string; slug: string }, listing: UpstreamListing, approve: boolean): Promise<Import> {
+  const held = await readHeld(ctx.platform.database, ctx.workspace.id, upstream.id);
+  return planImport({ workspace: ctx.workspace, upstream, listing, held, approve, toolLimit: ctx.limits.toolsPerWorkspace });
+}
+
+async function reported(ctx: RequestContext, slug: string, report: ImportReport): Promise<SyncReport> {
+  const published = await publish(ctx);
+  return { ...report, upstream: viewOf(await existing(ctx, slug)), published };
+}
+
+function viewOf({ id, slug, url, tools, revision, syncedAt }: CountedUpstream): UpstreamView {
+  return { id, slug, url, tools, revision, syncedAt: syncedAt?.toISOString() ?? null };
+}
