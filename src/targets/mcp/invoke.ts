@@ -1,0 +1,138 @@
+import type { Call, Notification, Outcome, Reply } from "../../model/call.ts";
+import type { HeaderParam, Target, ToolEntry, UpstreamEntry } from "../../model/catalog.ts";
+import type { CallContext, Snapshot } from "../../model/context.ts";
+import { GatewayError, toGatewayError } from "../../model/error.ts";
+import { headerParamsOf } from "../../protocol/headers.ts";
+import { isModern, LEGACY } from "../../protocol/revisions.ts";
+import type { Attempt, Attempting } from "./attempt.ts";
+import { enter, type Verdict } from "./breakers.ts";
+import { ERA_HORIZON_MS, type EraVerdict, rememberedEra, rememberEra } from "./eras.ts";
+import { isFault } from "./errors.ts";
+import { tryLegacy } from "./legacy.ts";
+import { type Link, linkOf } from "./link.ts";
+import { listedTool } from "./list.ts";
+import { tryModern } from "./modern.ts";
+import { discover } from "./probe.ts";
+import { joinSession, sessionKey } from "./session.ts";
+
+type McpTarget = Extract<Target, { kind: "mcp" }>;
+
+/** One call at one upstream, with what its tries have learnt. */
+interface Journey {
+  call: Call;
+  ctx: CallContext;
+  upstream: UpstreamEntry;
+  link: Link;
+  name: string;
+  params: readonly HeaderParam[];
+  until: number;
+  /** A session id the upstream no longer knows. */
+  stale: string | null;
+  /** The remembered era proved wrong: look again. */
+  unsure: boolean;
+}
+
+/**
+ * One call of an upstream MCP server of any era: `tools/call`, `resources/read`, `prompts/get`, `completion/complete`.
+ * `target.name` is the upstream's own name or URI. Arguments and result pass as written.
+ * A call that was certainly not run (wrong era, lost session, refused headers) is sent once more; one whose connection failed only if
+ * running it twice does no harm. Errors: not_found, upstream, upstream_invalid, timeout, limited, unavailable, too_large, cancelled.
+ */
+export async function* invokeMcp(target: McpTarget, call: Call, ctx: CallContext, snapshot: Snapshot): Reply {
+  const upstream = snapshot.upstreams.get(target.upstream);
+  if (!upstream) throw new GatewayError("not_found", "the upstream of this target does not exist any more");
+  const leave = enter(`${ctx.workspace.id} ${upstream.id}`, Math.min(upstream.concurrency, ctx.limits.upstreamConcurrency), ctx.platform.now);
+  let verdict: Verdict = "unknown";
+  try {
+    const entry = call.method === "tools/call" ? toolOf(snapshot, target, call) : null;
+    const outcome = yield* travel(await journeyOf(target, call, ctx, upstream, entry), isRepeatable(call, entry));
+    verdict = "well";
+    return outcome;
+  } catch (thrown) {
+    const error = toGatewayError(thrown);
+    if (isFault(error)) verdict = "failed";
+    throw error;
+  } finally {
+    leave(verdict);
+  }
+}
+
+async function journeyOf(target: McpTarget, call: Call, ctx: CallContext, upstream: UpstreamEntry, entry: ToolEntry | null): Promise<Journey> {
+  const link = await linkOf(upstream, ctx);
+  const until = Math.min(ctx.deadline, link.now() + upstream.timeoutMs);
+  return { call, ctx, upstream, link, name: target.name, params: entry?.headers ?? [], until, stale: null, unsure: false };
+}
+
+/** Tries until one ends, each reason to try again good for one more. */
+async function* travel(journey: Journey, repeatable: boolean): AsyncGenerator<Notification, Outcome, void> {
+  const tried: Attempt[] = [];
+  for (;;) {
+    const attempt = yield* tryOnce(journey);
+    if (attempt.type === "end") return attempt.outcome;
+    const { why, error } = attempt;
+    if (tried.some((earlier) => earlier.type === "again" && earlier.why === why) || (why === "connection" && !repeatable)) throw error;
+    tried.push(attempt);
+    if (why === "era") journey.unsure = true;
+    if (why === "headers") journey.params = await refreshedParams(journey, error);
+  }
+}
+
+async function* tryOnce(journey: Journey): Attempting {
+  const { call, ctx, upstream, link, name, params, until } = journey;
+  const era = await eraOf(journey);
+  if (isModern(era.revision)) return yield* tryModern(call, ctx, { link, name, revision: era.revision, params, until });
+  const key = sessionKey(upstream, link, ctx);
+  const joined = await joinSession(key, upstream, link, ctx, journey.stale);
+  if (!joined.ok && joined.foreign) return { type: "again", why: "era", error: joined.error };
+  if (!joined.ok) throw joined.error;
+  const { session } = joined;
+  const attempt = yield* tryLegacy(call, ctx, { link, name, key, session, until });
+  journey.stale = attempt.type === "again" && attempt.why === "session" ? session.state.id : null;
+  return attempt;
+}
+
+/** Remembered here, known from the last listing, or found out now. A verdict past its horizon is looked at again, and kept if that fails. */
+async function eraOf(journey: Journey): Promise<EraVerdict> {
+  const { ctx, upstream, link } = journey;
+  const known = rememberedEra(ctx.workspace.id, link.url) ?? upstream.era;
+  const now = link.now();
+  if (known && !journey.unsure && now - known.at < ERA_HORIZON_MS) return known;
+  journey.unsure = false;
+  try {
+    const found = await discover(link, ctx.signal);
+    const verdict = { revision: found.era === "modern" ? found.revision : (LEGACY[0] ?? ""), at: now };
+    rememberEra(ctx.workspace.id, link.url, verdict);
+    return verdict;
+  } catch (thrown) {
+    if (!known || ctx.signal.aborted) throw thrown;
+    return known;
+  }
+}
+
+/** After a refusal of our headers: what the tool wants now, from the upstream itself (MCP 2026-07-28, custom headers). */
+async function refreshedParams(journey: Journey, refused: GatewayError): Promise<readonly HeaderParam[]> {
+  const { call, ctx, link, name } = journey;
+  const era = rememberedEra(ctx.workspace.id, link.url) ?? journey.upstream.era;
+  if (call.method !== "tools/call" || !era) throw refused;
+  const schema = await listedTool(link, era.revision, name, ctx.signal);
+  const params = schema && headerParamsOf(schema);
+  if (!params?.ok) throw refused;
+  return params.params;
+}
+
+/** Tools say so themselves; the other methods only read. */
+function isRepeatable(call: Call, entry: ToolEntry | null): boolean {
+  return call.method !== "tools/call" || entry?.annotations.readOnlyHint === true || entry?.annotations.idempotentHint === true;
+}
+
+/** The catalog's entry of a target. Clients call it by the workspace's name, one-to-one endpoints by the upstream's. */
+function toolOf(snapshot: Snapshot, target: McpTarget, call: Call): ToolEntry | null {
+  const named = typeof call.params.name === "string" ? snapshot.tools.get(call.params.name) : undefined;
+  if (named && isAt(named, target)) return named;
+  for (const entry of snapshot.tools.values()) if (isAt(entry, target)) return entry;
+  return null;
+}
+
+function isAt(entry: ToolEntry, target: McpTarget): boolean {
+  return entry.target.kind === "mcp" && entry.target.upstream === target.upstream && entry.target.name === target.name;
+}

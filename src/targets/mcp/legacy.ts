@@ -1,0 +1,164 @@
+import type { Call, LogLevel } from "../../model/call.ts";
+import { LOG_LEVELS } from "../../model/call.ts";
+import type { CallContext, UpstreamSessionState } from "../../model/context.ts";
+import type { JsonText } from "../../model/json.ts";
+import { discard, send } from "../../lib/egress.ts";
+import { elementsOf } from "../../lib/json.ts";
+import { errorText, METHOD_NOT_FOUND, responseText } from "../../protocol/jsonrpc.ts";
+import { type Attempt, type Attempting, end, passedOn, unreached } from "./attempt.ts";
+import { invalidAnswer, refusal, statusError } from "./errors.ts";
+import { notify, sessionHeaders } from "./handshake.ts";
+import type { Link } from "./link.ts";
+import { isOurs, type Message, readMessage } from "./message.ts";
+import { errorOutcome, resultOutcome } from "./outcome.ts";
+import { refusalOf } from "./probe.ts";
+import { legacyRequest, plainRequest, type UpstreamRequest } from "./request.ts";
+import { type KnownSession, rememberLevel } from "./sessions.ts";
+import { type StreamPosition, textsOf } from "./stream.ts";
+import { Watch } from "./watch.ts";
+
+const NOTICE_MS = 1_000;
+const MAX_RESUMES = 5;
+const RESUME_MS = 1_000;
+const MAX_RESUME_MS = 10_000;
+
+export interface LegacyTry {
+  link: Link;
+  /** The upstream's own name or URI of what is called. */
+  name: string;
+  key: string;
+  session: KnownSession;
+  until: number;
+}
+
+/**
+ * One POST to a legacy upstream in its session, and the reading of its answer over as many streams as it takes. A disconnect is
+ * no cancellation there: `notifications/cancelled` is posted first, then the stream is closed (MCP 2025-11-25, cancellation).
+ */
+export async function* tryLegacy(call: Call, ctx: CallContext, { link, name, key, session, until }: LegacyTry): Attempting {
+  const { state } = session;
+  const request = legacyRequest(call, name);
+  let begun = false;
+  const watch = new Watch(link, ctx.signal, { until, onCancel: () => (begun ? cancel(link, state, request, ctx) : Promise.resolve()) });
+  let finished = false;
+  const leave = await link.gate?.enter(ctx.signal);
+  try {
+    await lowerLevel(call, link, key, session, watch.signal);
+    begun = true;
+    const headers = { ...link.headers, ...request.headers, ...sessionHeaders(state) };
+    const sent = send(link.url, { method: "POST", headers, body: request.body, signal: watch.signal, allowInsecure: link.allowInsecure, hops: link.hops });
+    const response = await sent.catch(unreached);
+    finished = !(response instanceof Response) || response.status !== 200;
+    if (!(response instanceof Response)) return response;
+    if (finished) return await refused(response, request, call, ctx, state, watch);
+    for await (const text of resumed(response, link, state, watch)) {
+      const message = readMessage(text);
+      if (message.kind === "invalid") throw invalidAnswer("it is no JSON-RPC message");
+      if (message.kind === "notification") {
+        const notification = passedOn(message.method, message.params, request.progressToken);
+        if (notification) yield notification;
+      } else if (message.kind === "request") ctx.waitUntil(answerRequest(link, state, message));
+      else if (isOurs(message.id, request.id)) {
+        finished = true;
+        return answered(message, call, ctx);
+      }
+    }
+    throw invalidAnswer("it ended without a response to the request");
+  } finally {
+    leave?.();
+    // Left early without a signal (the caller stopped reading): the upstream still has to be told.
+    if (begun && !finished && !watch.signal.aborted) ctx.waitUntil(cancel(link, state, request, ctx));
+    watch.close(finished);
+  }
+}
+
+/** The texts of the answer, taken up again by GET where a stream that gives event ids ends early (2025-11-25, resumability). */
+async function* resumed(first: Response, link: Link, state: UpstreamSessionState, watch: Watch): AsyncGenerator<JsonText, void> {
+  const position: StreamPosition = { lastEventId: null, retryMs: null };
+  let response = first;
+  for (let resumes = 0; ; resumes++) {
+    for await (const text of textsOf(response, link, watch, position)) yield* split(text, state);
+    if (position.lastEventId === null || resumes === MAX_RESUMES) return;
+    await pause(Math.min(position.retryMs ?? RESUME_MS, MAX_RESUME_MS), watch.signal);
+    const headers = { ...link.headers, accept: "text/event-stream", ...sessionHeaders(state), "last-event-id": position.lastEventId };
+    response = await send(link.url, { method: "GET", headers, signal: watch.signal, allowInsecure: link.allowInsecure, hops: link.hops });
+    if (response.status !== 200) {
+      await discard(response);
+      return;
+    }
+  }
+}
+
+/** Only 2025-03-26 has batches; what came before had them by habit. */
+function* split(text: JsonText, state: UpstreamSessionState): Generator<JsonText, void> {
+  const batch = state.revision <= "2025-03-26" ? elementsOf(text) : null;
+  if (batch) yield* batch;
+  else yield text;
+}
+
+async function refused(response: Response, request: UpstreamRequest, call: Call, ctx: CallContext, state: UpstreamSessionState, watch: Watch): Promise<Attempt> {
+  const failed = statusError(response, ctx.platform.now());
+  if (failed) {
+    await discard(response);
+    throw failed;
+  }
+  const { status } = response;
+  if (status < 400) {
+    await discard(response);
+    throw invalidAnswer(`a request is answered with a result, not with HTTP ${status}`);
+  }
+  const error = await refusalOf(response, watch.signal);
+  // 404 ends a session (2025-11-25, sessions); servers built on the SDK's examples say 400 for an id they lost in a restart.
+  if (state.id !== null && (status === 404 || (status === 400 && !isOurs(error?.id ?? null, request.id)))) return { type: "again", why: "session", error: refusal(status) };
+  if (error && isOurs(error.id, request.id)) return answered(error, call, ctx);
+  return { type: "again", why: "era", error: refusal(status) };
+}
+
+function answered(message: Extract<Message, { kind: "result" | "error" }>, call: Call, ctx: CallContext): Attempt {
+  if (message.kind === "result") return end(resultOutcome(message.result, message.members, call, false));
+  return end(errorOutcome(message.error, message.code, call, ctx.revision));
+}
+
+/** Asks a server that can log for what this client wants to hear. Others in the session may want more: never raised. */
+async function lowerLevel(call: Call, link: Link, key: string, session: KnownSession, signal: AbortSignal): Promise<void> {
+  const wanted = call.logLevel;
+  if (wanted === null || !session.state.capabilities.logging || !isLower(wanted, session.level)) return;
+  const { body } = plainRequest("logging/setLevel", { level: wanted }, null);
+  await notify(link, session.state, body, signal);
+  rememberLevel(key, wanted);
+}
+
+function isLower(wanted: LogLevel, current: LogLevel | null): boolean {
+  return current === null || LOG_LEVELS.indexOf(wanted) < LOG_LEVELS.indexOf(current);
+}
+
+/** No capability was declared, so a server may ask nothing but whether we are there. */
+async function answerRequest(link: Link, state: UpstreamSessionState, request: Extract<Message, { kind: "request" }>): Promise<void> {
+  const answer = request.method === "ping" ? responseText(request.id, "{}") : errorText(request.id, METHOD_NOT_FOUND, `this client does not offer ${request.method}`);
+  await notify(link, state, answer, AbortSignal.timeout(link.limits.firstByteMs)).catch(ignore);
+}
+
+async function cancel(link: Link, state: UpstreamSessionState, request: UpstreamRequest, ctx: CallContext): Promise<void> {
+  const params = { requestId: request.id, reason: ctx.signal.aborted ? "the caller cancelled" : "the caller stopped waiting" };
+  const message = JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params });
+  const told = notify(link, state, message, AbortSignal.timeout(NOTICE_MS)).catch(ignore);
+  ctx.waitUntil(told);
+  await told;
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", stop);
+      resolve();
+    }, ms);
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop, { once: true });
+  });
+}
+
+function ignore(): void {}

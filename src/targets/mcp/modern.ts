@@ -1,0 +1,110 @@
+import type { Call } from "../../model/call.ts";
+import type { HeaderParam } from "../../model/catalog.ts";
+import type { CallContext } from "../../model/context.ts";
+import { GatewayError } from "../../model/error.ts";
+import type { JsonObject } from "../../model/json.ts";
+import { discard, send } from "../../lib/egress.ts";
+import { HEADER_MISMATCH, isObject, UNSUPPORTED_VERSION } from "../../protocol/jsonrpc.ts";
+import { isModern } from "../../protocol/revisions.ts";
+import { type Attempt, type Attempting, end, passedOn, unreached } from "./attempt.ts";
+import { invalidAnswer, refusal, statusError } from "./errors.ts";
+import type { Link } from "./link.ts";
+import { isOurs, type Message, readMessage } from "./message.ts";
+import { errorOutcome, resultOutcome } from "./outcome.ts";
+import { refusalOf } from "./probe.ts";
+import { modernRequest, type UpstreamRequest } from "./request.ts";
+import { textsOf } from "./stream.ts";
+import { Watch } from "./watch.ts";
+
+/** Extensions whose content passes through untouched; anything else would need more than this hop does. */
+const CARRIED_EXTENSIONS: readonly string[] = ["io.modelcontextprotocol/ui"];
+
+export interface ModernTry {
+  link: Link;
+  /** The upstream's own name or URI of what is called. */
+  name: string;
+  revision: string;
+  params: readonly HeaderParam[];
+  until: number;
+}
+
+/** One POST to a modern upstream. Closing it is the cancellation (MCP 2026-07-28, streamable HTTP). */
+export async function* tryModern(call: Call, ctx: CallContext, { link, name, revision, params, until }: ModernTry): Attempting {
+  const request = modernRequest(call, name, revision, carriedCapabilities(call, ctx.revision), params);
+  const watch = new Watch(link, ctx.signal, { until });
+  let finished = false;
+  const leave = await link.gate?.enter(ctx.signal);
+  try {
+    const response = await post(link, request, watch.signal).catch(unreached);
+    if (!(response instanceof Response)) return response;
+    if (response.status !== 200) return await refused(response, request, call, ctx, watch);
+    for await (const text of textsOf(response, link, watch)) {
+      const message = readMessage(text);
+      if (message.kind === "invalid") throw invalidAnswer("it is no JSON-RPC message");
+      if (message.kind === "notification") {
+        const notification = passedOn(message.method, message.params, request.progressToken);
+        if (notification) yield notification;
+      } else if (message.kind !== "request" && isOurs(message.id, request.id)) {
+        const attempt = answered(message, call, ctx);
+        finished = true;
+        return attempt;
+      }
+    }
+    throw invalidAnswer("it ended without a response to the request");
+  } finally {
+    leave?.();
+    watch.close(finished);
+  }
+}
+
+function post(link: Link, request: UpstreamRequest, signal: AbortSignal): Promise<Response> {
+  const headers = { ...link.headers, ...request.headers };
+  return send(link.url, { method: "POST", headers, body: request.body, signal, allowInsecure: link.allowInsecure, hops: link.hops });
+}
+
+/** An answer that is not 200: a status that speaks for itself, an error in the body, or a server of the other era. */
+async function refused(response: Response, request: UpstreamRequest, call: Call, ctx: CallContext, watch: Watch): Promise<Attempt> {
+  const failed = statusError(response, ctx.platform.now());
+  if (failed) {
+    await discard(response);
+    throw failed;
+  }
+  if (response.status < 400) {
+    await discard(response);
+    throw invalidAnswer(`a request is answered with a result, not with HTTP ${response.status}`);
+  }
+  const error = await refusalOf(response, watch.signal);
+  const recognized = error !== null && (isOurs(error.id, request.id) || (error.code <= -32020 && error.code >= -32022));
+  if (recognized) return answered(error, call, ctx);
+  return { type: "again", why: "era", error: refusal(response.status) };
+}
+
+function answered(message: Extract<Message, { kind: "result" | "error" }>, call: Call, ctx: CallContext): Attempt {
+  if (message.kind === "result") return end(resultOutcome(message.result, message.members, call, true));
+  if (message.code === UNSUPPORTED_VERSION || message.code === HEADER_MISMATCH) {
+    const error = new GatewayError("upstream", "the upstream does not accept how the gateway speaks the protocol", { data: { upstreamCode: message.code } });
+    return { type: "again", why: message.code === UNSUPPORTED_VERSION ? "era" : "headers", error };
+  }
+  return end(errorOutcome(message.error, message.code, call, ctx.revision));
+}
+
+/**
+ * What the client declared, as far as this hop can bring its answers back: a legacy client cannot be asked here, so for it
+ * nothing but extensions that need no answer is declared (MCP 2026-07-28, MRTR).
+ */
+export function carriedCapabilities(call: Call, clientRevision: string): JsonObject {
+  const declared = call.capabilities;
+  const carried: JsonObject = {};
+  if (isModern(clientRevision)) {
+    if (declared.elicitation) carried.elicitation = { ...declared.elicitation };
+    if (declared.sampling) carried.sampling = declared.sampling;
+    if (declared.roots) carried.roots = declared.roots;
+  }
+  const extensions: JsonObject = {};
+  for (const id of CARRIED_EXTENSIONS) {
+    const settings = declared.extensions?.[id];
+    if (isObject(settings)) extensions[id] = settings;
+  }
+  if (Object.keys(extensions).length > 0) carried.extensions = extensions;
+  return carried;
+}

@@ -1,0 +1,104 @@
+import { GatewayError } from "../../model/error.ts";
+import type { Link } from "./link.ts";
+
+export interface WatchOptions {
+  /** Unix ms at which the exchange ends, whatever comes in. */
+  until: number;
+  /** Runs when `outer` fires, before the request is closed; it is waited for, at most a second. */
+  onCancel?: () => Promise<void>;
+}
+
+const CANCEL_NOTICE_MS = 1_000;
+
+/**
+ * Ends one exchange with an upstream: on the outer signal, when the first byte or the next event is late, at the deadline.
+ * One controller and one timer, which is moved only when it fires: signals and timers are dear on the hot path.
+ */
+export class Watch {
+  readonly #controller = new AbortController();
+  readonly #outer: AbortSignal;
+  readonly #options: WatchOptions;
+  readonly #link: Link;
+  #limit: number;
+  #since: number;
+  #answered = false;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(link: Link, outer: AbortSignal, options: WatchOptions) {
+    this.#link = link;
+    this.#outer = outer;
+    this.#options = options;
+    this.#limit = link.limits.firstByteMs;
+    this.#since = link.now();
+    if (outer.aborted) this.#end(outer.reason);
+    else {
+      outer.addEventListener("abort", this.#cancel);
+      this.#arm();
+    }
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** The answer has begun: from now on the time between events counts. */
+  answered(): void {
+    this.#answered = true;
+    this.#limit = this.#link.limits.idleMs;
+    this.active();
+  }
+
+  /** Something that means something came in; comments do not. */
+  active(): void {
+    this.#since = this.#link.now();
+  }
+
+  /** The exchange is over. What is still open is closed, which to a modern upstream is the cancellation. */
+  close(finished: boolean): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#outer.removeEventListener("abort", this.#cancel);
+    if (!finished && !this.signal.aborted) this.#controller.abort(new GatewayError("cancelled", "the call was cancelled"));
+  }
+
+  #due(): number {
+    return Math.min(this.#since + this.#limit, this.#options.until);
+  }
+
+  #arm(): void {
+    this.#timer = setTimeout(this.#check, Math.max(0, this.#due() - this.#link.now()));
+  }
+
+  readonly #check = (): void => {
+    if (this.#link.now() < this.#due()) return this.#arm();
+    void this.#finish(new GatewayError("timeout", this.#lateness(), { data: { reason: this.#answered ? "idle" : "first_byte" } }));
+  };
+
+  #lateness(): string {
+    if (this.#link.now() >= this.#options.until) return "the upstream did not finish within the time the call has";
+    if (this.#answered) return `the upstream sent nothing for ${this.#limit} ms`;
+    return `the upstream did not answer within ${this.#limit} ms`;
+  }
+
+  readonly #cancel = (): void => void this.#finish(this.#outer.reason);
+
+  async #finish(reason: unknown): Promise<void> {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#options.onCancel) await withinMs(this.#options.onCancel(), CANCEL_NOTICE_MS);
+    this.#end(reason);
+  }
+
+  #end(reason: unknown): void {
+    this.#controller.abort(reason instanceof GatewayError ? reason : new GatewayError("cancelled", "the call was cancelled", { cause: reason }));
+  }
+}
+
+function withinMs(work: Promise<void>, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    const done = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    work.then(done, done);
+  });
+}
