@@ -1,0 +1,141 @@
+import { GatewayError, toGatewayError } from "../model/error.ts";
+import type { JsonObject, JsonValue } from "../model/json.ts";
+import type { Limits } from "../model/limits.ts";
+import { traced, type NodeRecord } from "../runs/record.ts";
+import { attempts } from "./attempt.ts";
+import type { Expressions, Scope } from "./expression.ts";
+import type { FlowNode } from "./flow.ts";
+import type { Progress } from "./progress.ts";
+import { masked, without } from "./redact.ts";
+import type { Outside } from "./task.ts";
+
+/** What the nodes of one run share. */
+export interface RunState {
+  /** Id of the run. */
+  id: string;
+  scope: Omit<Scope, "item">;
+  expressions: Expressions;
+  outside: Outside;
+  limits: Limits;
+  /** Fires when the run must end. */
+  signal: AbortSignal;
+  /** Unix ms. */
+  deadline: number;
+  progress: Progress;
+}
+
+export type NodeEnd = { status: "completed"; output: JsonValue; bytes: number } | { status: "skipped" } | { status: "failed" | "cancelled"; error: GatewayError };
+
+/** Runs one node to its end, with all its items and attempts. Never rejects; the record is what its trace keeps. */
+export async function runNode(node: FlowNode, state: RunState): Promise<{ end: NodeEnd; record: NodeRecord }> {
+  const notes = new Notes(node, state);
+  const end = await runItems(node, state, notes).catch((thrown: unknown): NodeEnd => {
+    return state.signal.aborted ? { status: "cancelled", error: toGatewayError(state.signal.reason) } : { status: "failed", error: toGatewayError(thrown) };
+  });
+  return { end, record: notes.record(end) };
+}
+
+async function runItems(node: FlowNode, state: RunState, notes: Notes): Promise<NodeEnd> {
+  if (node.when !== null && !(await holds(node.when, state))) return { status: "skipped" };
+  const output = node.forEach === null ? await runItem(node, state, notes, 0, undefined, state.signal) : await runEach(node, node.forEach, state, notes);
+  const bytes = JSON.stringify(output).length;
+  if (bytes > state.limits.nodeOutputBytes) {
+    throw new GatewayError("too_large", `its output is larger than ${state.limits.nodeOutputBytes} bytes`, { data: { limit: "nodeOutputBytes" } });
+  }
+  return { status: "completed", output, bytes };
+}
+
+async function holds(when: string, { expressions, scope }: RunState): Promise<boolean> {
+  const value = (await expressions.evaluate(when, scope)) ?? null;
+  if (value === null || typeof value === "boolean") return value === true;
+  throw new GatewayError("invalid", "when must give true or false");
+}
+
+/** The items in their order, at most `concurrency` at a time; the first that fails ends the others. */
+async function runEach(node: FlowNode, each: NonNullable<FlowNode["forEach"]>, state: RunState, notes: Notes): Promise<JsonValue[]> {
+  const items = await state.expressions.resolve(each.items, state.scope);
+  if (!Array.isArray(items)) throw new GatewayError("invalid", "forEach.items must give a list");
+  const most = state.limits.forEachItems;
+  if (items.length > most) throw new GatewayError("too_large", `forEach.items gives ${items.length} items; the limit is ${most}`, { data: { limit: "forEachItems" } });
+  notes.items = items.length;
+  const stop = new AbortController();
+  const signal = AbortSignal.any([state.signal, stop.signal]);
+  const outputs: JsonValue[] = Array.from(items, () => null);
+  const queue = items.entries();
+  const worker = async () => {
+    for (const [index, item] of queue) {
+      outputs[index] = await runItem(node, state, notes, index, item, signal);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: Math.min(each.concurrency, items.length) }, () => worker()));
+    return outputs;
+  } catch (thrown) {
+    stop.abort(toGatewayError(thrown));
+    throw thrown;
+  }
+}
+
+async function runItem(node: FlowNode, state: RunState, notes: Notes, index: number, item: JsonValue | undefined, signal: AbortSignal): Promise<JsonValue> {
+  const { id, scope, expressions, outside, limits, progress } = state;
+  const input = without(await expressions.resolveObject(node.input, item === undefined ? scope : { ...scope, item }), node.redact.send);
+  notes.sent(index, input);
+  const task = {
+    key: `${id}/${node.id}/${index}`,
+    outside,
+    limits,
+    progress: (report: Parameters<Progress["report"]>[0]) => progress.report(report),
+    called: (auditId: string) => void notes.calls.push(auditId),
+  };
+  const output = await attempts(node, input, task, signal, state.deadline, () => notes.attempts++);
+  notes.got(index, output);
+  return output;
+}
+
+/** What the trace of a node is made of while it runs. Redacted here, so nothing else of it is kept. */
+class Notes {
+  items: number | null = null;
+  attempts = 0;
+  readonly calls: string[] = [];
+  readonly #node: FlowNode;
+  readonly #state: RunState;
+  readonly #startedAt: number;
+  readonly #inputs: JsonValue[] = [];
+  readonly #outputs: JsonValue[] = [];
+
+  constructor(node: FlowNode, state: RunState) {
+    this.#node = node;
+    this.#state = state;
+    this.#startedAt = state.outside.now();
+  }
+
+  sent(index: number, input: JsonObject): void {
+    this.#inputs[index] = masked("input", input, this.#node.redact.trace);
+  }
+
+  got(index: number, output: JsonValue): void {
+    this.#outputs[index] = masked("output", output, this.#node.redact.trace);
+  }
+
+  record(end: NodeEnd): NodeRecord {
+    return {
+      node: this.#node.id,
+      type: this.#node.type,
+      status: end.status,
+      startedAt: this.#startedAt,
+      finishedAt: this.#state.outside.now(),
+      attempts: this.attempts,
+      items: this.items,
+      input: this.#text(this.#inputs),
+      output: this.#text(this.#outputs),
+      error: "error" in end ? { code: end.error.code, message: end.error.message } : null,
+      calls: this.calls,
+    };
+  }
+
+  /** One value, or the list of what the items have so far. */
+  #text(values: JsonValue[]): string | null {
+    const whole = this.#node.forEach === null ? values[0] : Array.from(values, (value) => value ?? null);
+    return whole === undefined || (this.#node.forEach !== null && values.length === 0) ? null : traced(whole, this.#state.limits.traceValueBytes);
+  }
+}
