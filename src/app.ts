@@ -1,0 +1,44 @@
+import { Hono } from "hono";
+import { healthz, readyz } from "./http/health.ts";
+import { renderError } from "./http/errors.ts";
+import { mcp } from "./http/mcp.ts";
+import { protectedResource } from "./http/metadata.ts";
+import type { Platform } from "./model/context.ts";
+import type { Env } from "./platform.ts";
+import { resolveHost } from "./workspaces/resolve.ts";
+
+type Bindings = { Bindings: Env };
+
+/**
+ * Every path of the gateway. The management API is imported when it is first asked for, so that an MCP request
+ * never evaluates its schemas.
+ */
+export function createApp(platform: Platform): Hono<Bindings> {
+  const app = new Hono<Bindings>();
+  app.onError((thrown) => renderError(thrown));
+  app.notFound(() => Response.json({ error: { code: "not_found", message: "no such path" } }, { status: 404 }));
+
+  app.all("/w/:slug/mcp", (c) => mcp(c.req.raw, platform, c.executionCtx, { slug: c.req.param("slug"), toolset: null }));
+  app.all("/w/:slug/mcp/:toolset", (c) => mcp(c.req.raw, platform, c.executionCtx, c.req.param()));
+  for (const path of ["/mcp", "/mcp/:toolset"] as const) {
+    app.all(path, async (c) => {
+      const owner = await resolveHost(platform, new URL(c.req.url).hostname);
+      const slug = owner?.slug ?? platform.config.defaultWorkspace;
+      if (slug === null) return c.notFound();
+      return mcp(c.req.raw, platform, c.executionCtx, { slug, toolset: c.req.param("toolset") ?? null });
+    });
+  }
+
+  app.get("/healthz", () => healthz());
+  app.get("/readyz", () => readyz(platform));
+  app.get("/.well-known/oauth-protected-resource/*", (c) => {
+    const { origin, pathname } = new URL(c.req.url);
+    return protectedResource(origin, pathname.slice("/.well-known/oauth-protected-resource".length));
+  });
+
+  app.all("/api/*", async (c) => {
+    const { apiApp } = await import("./http/api/app.ts");
+    return apiApp(platform).fetch(c.req.raw, c.env, c.executionCtx);
+  });
+  return app;
+}

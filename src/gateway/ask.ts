@@ -1,0 +1,56 @@
+import type { Call, ClientCapabilities, InputRequest, Outcome } from "../model/call.ts";
+import type { CallContext } from "../model/context.ts";
+import { GatewayError } from "../model/error.ts";
+import { isObject, type JsonObject } from "../model/json.ts";
+import { type Carried, sealState } from "./state.ts";
+
+type InputRequired = Extract<Outcome, { type: "input_required" }>;
+
+/** A target's questions as the client gets them: only what it declared it can answer, and with its state sealed. */
+export async function asked(outcome: InputRequired, call: Call, ctx: CallContext, approved: boolean): Promise<Outcome> {
+  for (const request of Object.values(outcome.inputRequests)) requireCapability(call.capabilities, request);
+  if (outcome.requestState === undefined && !approved) return outcome;
+  const carried: Carried = { inner: outcome.requestState ?? null, approved };
+  return { ...outcome, requestState: await sealState(call, ctx, carried) };
+}
+
+function requireCapability(declared: ClientCapabilities, request: InputRequest): void {
+  const required = requirementOf(request);
+  if (meets(declared, request)) return;
+  throw new GatewayError("unsupported", "this call needs a capability that the client did not declare", {
+    data: { requiredCapabilities: required },
+    wire: { http: 400, rpc: -32021 },
+  });
+}
+
+function requirementOf({ method, params }: InputRequest): JsonObject {
+  if (method === "sampling/createMessage") return { sampling: {} };
+  if (method === "roots/list") return { roots: {} };
+  return { elicitation: params?.["mode"] === "url" ? { url: {} } : { form: {} } };
+}
+
+/** An empty `elicitation` object means form only (MCP 2026-07-28, client capabilities). */
+function meets(declared: ClientCapabilities, { method, params }: InputRequest): boolean {
+  if (method === "sampling/createMessage") return declared.sampling !== undefined;
+  if (method === "roots/list") return declared.roots !== undefined;
+  const { elicitation } = declared;
+  if (elicitation === undefined) return false;
+  return params?.["mode"] === "url" ? elicitation.url !== undefined : elicitation.form !== undefined || elicitation.url === undefined;
+}
+
+const APPROVAL = "causeway.approval";
+
+/** What a rule that says `ask` puts to the person behind the client, before the target sees anything. */
+export function approvalRequest(tool: string): InputRequired {
+  const requestedSchema = { type: "object", properties: { approve: { type: "boolean", title: "Allow this call" } }, required: ["approve"] };
+  const params = { mode: "form", message: `The workspace asks a person to allow each call of ${tool}. Allow this one?`, requestedSchema };
+  return { type: "input_required", inputRequests: { [APPROVAL]: { method: "elicitation/create", params } } };
+}
+
+/** The answer in this call: null when it has none. */
+export function approvalIn(call: Call): boolean | null {
+  const answer = call.inputResponses?.[APPROVAL];
+  if (!isObject(answer)) return null;
+  const { action, content } = answer;
+  return action === "accept" && isObject(content) && content["approve"] === true;
+}

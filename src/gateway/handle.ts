@@ -1,0 +1,44 @@
+import { keep } from "../audit/buffer.ts";
+import { observe } from "../audit/observe.ts";
+import type { CallRecord } from "../model/audit.ts";
+import type { Call, Reply } from "../model/call.ts";
+import type { CallContext } from "../model/context.ts";
+import { GatewayError } from "../model/error.ts";
+import { METHODS } from "./methods.ts";
+
+/** An accepted call, from its method to its reply; exactly one audit record leaves it, however it ends. */
+export function handle(call: Call, ctx: CallContext): Reply {
+  const { audit, now } = ctx.platform;
+  const record = (done: CallRecord) => ctx.waitUntil(keep(audit, done, now));
+  return observe(dispatch(call, ctx), accepted(call, ctx), now, record);
+}
+
+async function* dispatch(call: Call, ctx: CallContext): Reply {
+  const method = METHODS.get(call.method);
+  if (!method) throw new GatewayError("unsupported", `unknown method: ${call.method}`);
+  return yield* method(call, ctx);
+}
+
+function accepted(call: Call, ctx: CallContext) {
+  return {
+    type: "call" as const,
+    id: ctx.callId,
+    workspace: ctx.workspace.id,
+    at: ctx.platform.now(),
+    principal: ctx.principal.id,
+    principalName: ctx.principal.name,
+    method: call.method,
+    name: nameOf(call),
+    target: null,
+    revision: ctx.revision,
+    client: call.clientInfo?.name.slice(0, 100) ?? null,
+    requestId: ctx.requestId,
+    trace: call.trace.traceparent,
+    parent: ctx.parent,
+  };
+}
+
+function nameOf({ params }: Call): string | null {
+  const name = params["name"] ?? params["uri"];
+  return typeof name === "string" ? name.slice(0, 2_048) : null;
+}

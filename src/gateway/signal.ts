@@ -1,0 +1,63 @@
+import { stop, type Timer } from "../lib/clock.ts";
+import { GatewayError } from "../model/error.ts";
+
+/** How long a legacy call goes on after its client's connection is lost: there a disconnect is no cancellation. */
+const LEGACY_GRACE_MS = 25_000;
+
+/**
+ * The one abort signal of a call, made on first use. Signals and timers are among the dearest things on the hot
+ * path, and a call that never waits for the outside needs neither.
+ */
+export class CallSignal {
+  readonly #client: AbortSignal | null;
+  readonly #disconnectCancels: boolean;
+  readonly #deadline: number;
+  readonly #now: () => number;
+  #controller: AbortController | null = null;
+  #reason: GatewayError | null = null;
+  #timer: Timer | null = null;
+
+  constructor(options: { client: AbortSignal | null; disconnectCancels: boolean; deadline: number; now: () => number }) {
+    this.#client = options.client;
+    this.#disconnectCancels = options.disconnectCancels;
+    this.#deadline = options.deadline;
+    this.#now = options.now;
+  }
+
+  get signal(): AbortSignal {
+    return (this.#controller ?? this.#arm()).signal;
+  }
+
+  abort(reason: GatewayError): void {
+    this.#reason ??= reason;
+    this.#controller?.abort(this.#reason);
+    this.release();
+  }
+
+  /** Lets go of timer and listener; the signal itself stays as it is. */
+  release(): void {
+    stop(this.#timer);
+    this.#client?.removeEventListener("abort", this.left);
+  }
+
+  #arm(): AbortController {
+    const controller = new AbortController();
+    this.#controller = controller;
+    if (this.#reason) {
+      controller.abort(this.#reason);
+      return controller;
+    }
+    this.#timer = setTimeout(() => this.abort(new GatewayError("timeout", "the call reached its deadline")), Math.max(0, this.#deadline - this.#now()));
+    if (this.#client?.aborted) this.left();
+    else this.#client?.addEventListener("abort", this.left);
+    return controller;
+  }
+
+  /** The client is gone: the end of a modern call, the start of a legacy one's last seconds. */
+  readonly left = (): void => {
+    const reason = new GatewayError("cancelled", "the client disconnected");
+    if (this.#disconnectCancels) return this.abort(reason);
+    stop(this.#timer);
+    this.#timer = setTimeout(() => this.abort(reason), LEGACY_GRACE_MS);
+  };
+}

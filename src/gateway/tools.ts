@@ -1,0 +1,87 @@
+import { findTool } from "../catalog/find.ts";
+import { currentSnapshot, freshSnapshot } from "../catalog/freshness.ts";
+import { toolsPage } from "../catalog/pages.ts";
+import { validateArguments, validateOutput } from "../catalog/validate.ts";
+import { memberOf } from "../lib/json.ts";
+import type { Call, Notification, Outcome, Reply } from "../model/call.ts";
+import type { ToolEntry } from "../model/catalog.ts";
+import type { CallContext, Snapshot } from "../model/context.ts";
+import { GatewayError } from "../model/error.ts";
+import { decide } from "../policy/decide.ts";
+import { checkHeaderParams } from "../protocol/headers.ts";
+import { invoke } from "../targets/target.ts";
+import { approvalIn, approvalRequest, asked } from "./ask.ts";
+import { FRESH } from "./discover.ts";
+import { errorResult, targetFailure } from "./failure.ts";
+import { cursorOf, nameOf, pageResult } from "./params.ts";
+import { openState } from "./state.ts";
+
+export async function* listTools(call: Call, ctx: CallContext): Reply {
+  const snapshot = await freshSnapshot(ctx);
+  const page = await toolsPage(ctx, snapshot, cursorOf(call));
+  return { type: "complete", result: pageResult("tools", page), cache: FRESH };
+}
+
+/**
+ * `tools/call`: find, decide, check the arguments, dispatch, check the result. Unknown and denied are one answer.
+ * What is wrong with the arguments, and what goes wrong at the target, are results that a model can act on.
+ */
+export async function* callTool(call: Call, ctx: CallContext): Reply {
+  const name = nameOf(call);
+  const { snapshot, entry } = await find(name, ctx);
+  const decision = decide(snapshot.index, { principal: ctx.principal, entry, args: call.params["arguments"] });
+  if (decision.effect === "deny") throw unknown(name);
+  checkHeaderParams(call, entry.headers);
+  const problems = await validateArguments(ctx.platform, snapshot, entry, call.params["arguments"] ?? {}, call.raw.arguments?.length ?? 2);
+  if (problems.length > 0) return invalidArguments(name, problems, ctx);
+  const state = await openState(call, ctx);
+  const approved = state.approved || approvalIn(call) === true;
+  if (decision.effect === "ask" && !approved) {
+    if (approvalIn(call) === false) return refusedByPerson(name, ctx);
+    return asked(approvalRequest(name), call, ctx, false);
+  }
+  const reply = invoke(entry.target, { ...call, requestState: state.inner }, ctx, snapshot);
+  const outcome = yield* caught(reply, ctx);
+  if (outcome.type === "input_required") return asked(outcome, call, ctx, approved);
+  return checked(outcome, ctx, snapshot, entry);
+}
+
+async function find(name: string, ctx: CallContext): Promise<{ snapshot: Snapshot; entry: ToolEntry }> {
+  const current = await currentSnapshot(ctx);
+  const known = findTool(ctx, current, name);
+  if (known) return { snapshot: current, entry: known };
+  const fresh = await freshSnapshot(ctx);
+  const entry = findTool(ctx, fresh, name);
+  if (!entry) throw unknown(name);
+  return { snapshot: fresh, entry };
+}
+
+function unknown(name: string): GatewayError {
+  return new GatewayError("not_found", `unknown tool: ${name}`, { data: { name } });
+}
+
+function invalidArguments(name: string, problems: string[], ctx: CallContext): Outcome {
+  const text = `The arguments of ${name} are not valid:\n${problems.map((problem) => `- ${problem}`).join("\n")}`;
+  return errorResult(text, ctx, new GatewayError("invalid", "invalid arguments", { data: { problems } }));
+}
+
+function refusedByPerson(name: string, ctx: CallContext): Outcome {
+  return errorResult(`The call of ${name} was not allowed by the person who was asked.`, ctx, new GatewayError("forbidden", "not allowed"));
+}
+
+async function* caught(reply: Reply, ctx: CallContext): AsyncGenerator<Notification, Outcome, void> {
+  try {
+    return yield* reply;
+  } catch (thrown) {
+    return targetFailure(thrown, ctx);
+  }
+}
+
+async function checked(outcome: Outcome, ctx: CallContext, snapshot: Snapshot, entry: ToolEntry): Promise<Outcome> {
+  if (!entry.checkOutput || outcome.type !== "complete" || outcome.isError) return outcome;
+  const structured = memberOf(outcome.result, "structuredContent");
+  const problems = await validateOutput(ctx.platform, snapshot, entry, structured);
+  if (problems.length === 0) return outcome;
+  const text = `${entry.name} answered with a result that does not fit its output schema:\n${problems.map((problem) => `- ${problem}`).join("\n")}`;
+  return errorResult(text, ctx, new GatewayError("upstream_invalid", "invalid output", { data: { problems } }));
+}

@@ -1,0 +1,95 @@
+import { z } from "@hono/zod-openapi";
+import { addUpstream, health, listUpstreams, removeUpstream, syncUpstream } from "../../catalog/upstreams.ts";
+import { Published } from "./reports.ts";
+import { answers, body, creates, ofWorkspace, page, removes, route, type Api } from "./route.ts";
+
+const Upstream = z
+  .object({
+    id: z.string(),
+    slug: z.string(),
+    url: z.string(),
+    tools: z.int(),
+    revision: z.string().nullable().openapi({ description: "MCP revision found at the last probe." }),
+    syncedAt: z.iso.datetime().nullable(),
+  })
+  .openapi("Upstream");
+const Report = z
+  .object({
+    upstream: Upstream,
+    added: z.array(z.string()),
+    changed: z.array(z.string()),
+    removed: z.array(z.string()),
+    quarantined: z.array(z.string()).openapi({ description: "Held back until someone approves them." }),
+    invalid: z.array(z.object({ name: z.string(), reason: z.string() })),
+    published: Published.nullable(),
+  })
+  .openapi("SyncReport");
+const Health = z.object({ ok: z.boolean(), revision: z.string().nullable(), latencyMs: z.number().nullable(), error: z.string().nullable() });
+const Credential = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("bearer"), token: z.string().min(1).max(8_192) }),
+  z.strictObject({ kind: z.literal("header"), name: z.string().min(1).max(128), value: z.string().min(1).max(8_192) }),
+]);
+const NewUpstream = z.strictObject({
+  slug: z.string().regex(/^[a-z0-9-]{1,20}$/, "must be 1 to 20 of a-z, 0-9 and -"),
+  url: z.url({ protocol: /^https?$/ }).max(2_048),
+  credential: Credential.optional().openapi({ description: "Stored sealed, for this URL's origin only; cannot be read back." }),
+  review: z.boolean().default(false).openapi({ description: "Hold its tools back until they are approved." }),
+  toolset: z.boolean().default(false).openapi({ description: "Give it an endpoint of its own, one to one." }),
+});
+const ofUpstream = ofWorkspace.extend({ upstream: z.string().openapi({ description: "Slug." }) });
+
+export function upstreamRoutes(app: Api): void {
+  app.openapi(
+    route("GET /api/v1/workspaces/{workspace}/upstreams", {
+      summary: "List upstreams",
+      request: { params: ofWorkspace },
+      responses: answers("Upstreams by slug", page(Upstream)),
+    }),
+    async (c) => c.json({ items: await listUpstreams(c.var.request), after: null }, 200),
+  );
+
+  app.openapi(
+    route("POST /api/v1/workspaces/{workspace}/upstreams", {
+      summary: "Add an MCP server and publish what it offers",
+      request: { params: ofWorkspace, body: body(NewUpstream) },
+      responses: creates("What it offers", Report),
+    }),
+    async (c) => {
+      const { credential, ...wanted } = c.req.valid("json");
+      return c.json(await addUpstream(c.var.request, { ...wanted, ...(credential && { credential }) }), 201);
+    },
+  );
+
+  app.openapi(
+    route("POST /api/v1/workspaces/{workspace}/upstreams/{upstream}/sync", {
+      summary: "Read again what an upstream offers, and publish it",
+      request: { params: ofUpstream, query: z.object({ review: z.stringbool().optional().openapi({ type: "boolean", description: "Hold back what changed until it is approved." }) }) },
+      responses: answers("What changed", Report),
+    }),
+    async (c) => {
+      const { review = false } = c.req.valid("query");
+      return c.json(await syncUpstream(c.var.request, c.req.valid("param").upstream, { review }), 200);
+    },
+  );
+
+  app.openapi(
+    route("GET /api/v1/workspaces/{workspace}/upstreams/{upstream}/health", {
+      summary: "Ask an upstream now whether it answers",
+      request: { params: ofUpstream },
+      responses: answers("Its answer; an upstream that is down is a 200 that says so", Health),
+    }),
+    async (c) => c.json(await health(c.var.request, c.req.valid("param").upstream), 200),
+  );
+
+  app.openapi(
+    route("DELETE /api/v1/workspaces/{workspace}/upstreams/{upstream}", {
+      summary: "Remove an upstream with its tools, and publish",
+      request: { params: ofUpstream },
+      responses: removes("Removed"),
+    }),
+    async (c) => {
+      await removeUpstream(c.var.request, c.req.valid("param").upstream);
+      return c.body(null, 204);
+    },
+  );
+}

@@ -1,0 +1,27 @@
+/**
+ * The request's body, or null when it is longer than `limit` bytes. A declared length is believed only to refuse
+ * early; without one the bytes are counted as they arrive.
+ */
+export async function readBody(request: Request, limit: number): Promise<Uint8Array | null> {
+  const declared = request.headers.get("content-length");
+  if (declared !== null) return Number(declared) > limit ? null : new Uint8Array(await request.arrayBuffer());
+  if (!request.body) return new Uint8Array();
+  return counted(request.body, limit);
+}
+
+async function counted(body: ReadableStream<Uint8Array>, limit: number): Promise<Uint8Array | null> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    length += chunk.length;
+    if (length > limit) return null;
+    chunks.push(chunk);
+  }
+  const whole = new Uint8Array(length);
+  let offset = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return whole;
+}

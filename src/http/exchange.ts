@@ -1,0 +1,108 @@
+import { scopeOf } from "../access/scopes.ts";
+import { endpointExists } from "../gateway/endpoint.ts";
+import { openCall } from "../gateway/context.ts";
+import { handle } from "../gateway/handle.ts";
+import type { CallSignal } from "../gateway/signal.ts";
+import type { Call, Reply } from "../model/call.ts";
+import type { CatalogVersion } from "../model/catalog.ts";
+import type { RequestContext, SessionHandle } from "../model/context.ts";
+import { hasScope } from "../model/identity.ts";
+import type { JsonText } from "../model/json.ts";
+import { acceptsOf } from "../protocol/accepts.ts";
+import type { Codec, Incoming } from "../protocol/codec.ts";
+import { type Exchange as WireExchange, lastMessage, respond } from "../protocol/respond.ts";
+import { withSessionLevel } from "../sessions/level.ts";
+import { refuseScope } from "./refusals.ts";
+
+interface Facts {
+  request: RequestContext;
+  version: CatalogVersion;
+  toolset: string | null;
+  url: URL;
+  client: AbortSignal;
+  accept: string | null;
+  authorization: string | null;
+  /** Unix ms: when the request came in, and when its caller was known. */
+  started: number;
+  authenticated: number;
+  revalidate(): Promise<boolean>;
+}
+
+interface Manner {
+  session: SessionHandle | null;
+  /** Modern: the lost connection is the cancellation. Legacy: it is none. */
+  disconnectCancels: boolean;
+}
+
+/** One HTTP request whose caller is known: runs the calls in it. */
+export class Exchange {
+  readonly facts: Facts;
+
+  constructor(facts: Facts) {
+    this.facts = facts;
+  }
+
+  /** False for a toolset that is not there, or that this credential may not use: the same answer. */
+  endpointExists(): Promise<boolean> | boolean {
+    const { toolset, request } = this.facts;
+    if (request.principal.toolset !== null && request.principal.toolset !== toolset) return false;
+    return toolset === null || endpointExists(this.#open("", { session: null, disconnectCancels: false }).ctx, toolset);
+  }
+
+  async run(incoming: Incoming, codec: Codec, manner: Manner): Promise<Response> {
+    return this.#refusal(incoming.call) ?? respond(this.#wire(incoming, codec, manner));
+  }
+
+  /** Calls of a batch (2025-03-26) run at once; the answer is the array of their responses. */
+  async runBatch(batch: Incoming[], codec: Codec, manner: Manner): Promise<JsonText[] | Response> {
+    for (const incoming of batch) {
+      const refusal = this.#refusal(incoming.call);
+      if (refusal) return refusal;
+    }
+    return Promise.all(batch.map((incoming) => lastMessage(this.#wire(incoming, codec, manner))));
+  }
+
+  headers(streaming: boolean): Record<string, string> {
+    const { started, authenticated, request } = this.facts;
+    const auth = `auth;dur=${authenticated - started}`;
+    const timing = streaming ? auth : `${auth}, target;dur=${request.platform.now() - authenticated}`;
+    return { "server-timing": timing, "causeway-request-id": request.requestId };
+  }
+
+  #refusal(call: Call): Response | null {
+    const scope = scopeOf(call.method);
+    return hasScope(this.facts.request.principal, scope) ? null : refuseScope(this.facts.url, scope);
+  }
+
+  #wire(incoming: Incoming, codec: Codec, manner: Manner): WireExchange {
+    const { request, accept } = this.facts;
+    const { ctx, signal } = this.#open(codec.revision, manner);
+    const reply = released(handle(incoming.call, ctx), signal);
+    return {
+      incoming,
+      codec,
+      reply: ctx.session === null ? reply : withSessionLevel(reply, request.platform, ctx.session),
+      accepts: acceptsOf(accept),
+      requestId: request.requestId,
+      limits: request.limits,
+      abandon: () => signal.left(),
+      disconnectCancels: manner.disconnectCancels,
+      waitUntil: request.waitUntil,
+      headers: (streaming) => this.headers(streaming),
+    };
+  }
+
+  #open(revision: string, manner: Manner) {
+    const { request, version, toolset, client, revalidate } = this.facts;
+    return openCall({ request, revision, toolset, version, client, revalidate, ...manner });
+  }
+}
+
+async function* released(reply: Reply, signal: CallSignal): Reply {
+  try {
+    return yield* reply;
+  } finally {
+    signal.release();
+  }
+}
+

@@ -1,0 +1,87 @@
+import { forgetCaller } from "../access/authenticate.ts";
+import { randomToken } from "../lib/ids.ts";
+import type { Call } from "../model/call.ts";
+import type { SessionHandle } from "../model/context.ts";
+import type { JsonText } from "../model/json.ts";
+import type { Classified, InitializeRequest } from "../protocol/classify.ts";
+import type { Codec, Incoming } from "../protocol/codec.ts";
+import { initializeResult, legacyCodec, negotiate } from "../protocol/legacy.ts";
+import { mintSession, type SessionClaims } from "../sessions/token.ts";
+import type { Exchange } from "./exchange.ts";
+import { refuse } from "./refusals.ts";
+
+/** A session id is good for a day, or as long as the credential it was made with. */
+const SESSION_MS = 24 * 60 * 60_000;
+/** What a request without session and version header speaks (MCP 2025-06-18, protocol version header). */
+const UNSTATED_REVISION = "2025-03-26";
+
+/** The handshake. The session id carries what was agreed, so no store is asked on later requests. */
+export async function initialize(exchange: Exchange, id: JsonText, request: InitializeRequest): Promise<Response> {
+  const { platform, workspace, principal } = exchange.facts.request;
+  const revision = negotiate(request.revision);
+  const claims: SessionClaims = {
+    id: randomToken(16),
+    workspace: workspace.id,
+    principal: principal.id,
+    revision,
+    capabilities: request.capabilities,
+    clientInfo: request.clientInfo,
+    expiresAt: Math.min(platform.now() + SESSION_MS, principal.expiresAt ?? Infinity),
+  };
+  const response = await exchange.run({ id, call: handshake(request) }, handshakeCodec(revision), { session: handleOf(claims), disconnectCancels: false });
+  if (response.ok) response.headers.set("mcp-session-id", await mintSession(platform.config.masterKey, claims));
+  return response;
+}
+
+function handshake({ capabilities, clientInfo }: InitializeRequest): Call {
+  const raw = { arguments: null, meta: null };
+  const nothing = { progressToken: null, logLevel: null, inputResponses: null, requestState: null, headerParam: null };
+  return { method: "initialize", params: {}, raw, capabilities, clientInfo, trace: { traceparent: null, tracestate: null }, ...nothing };
+}
+
+/** Writes what `server/discover` found as the answer to `initialize`. */
+function handshakeCodec(revision: string): Codec {
+  const outcome: Codec["outcome"] = (id, _call, found) => {
+    const { capabilities, instructions } = found.type === "complete" ? JSON.parse(found.result) : {};
+    return initializeResult(id, { revision, capabilities, instructions: instructions ?? null });
+  };
+  return { ...legacyCodec(revision), outcome };
+}
+
+type LegacyBody = Extract<Classified, { kind: "legacy" }>;
+
+/** Requests, notifications and responses of a legacy client; an array of them is a batch of 2025-03-26. */
+export async function legacy(exchange: Exchange, body: LegacyBody, session: SessionClaims | null): Promise<Response> {
+  const codec = legacyCodec(session?.revision ?? body.revision ?? UNSTATED_REVISION);
+  const manner = { session: session && handleOf(session), disconnectCancels: false };
+  const requests = body.messages.flatMap((message) => (message.kind === "request" ? [declared(message.incoming, session)] : []));
+  const invalid = body.messages.flatMap((message) => (message.kind === "invalid" ? [message.body] : []));
+  const [only] = requests;
+  if (!body.batch && only) return exchange.run(only, codec, manner);
+  if (requests.length + invalid.length === 0) return new Response(null, { status: 202 });
+  if (!body.batch) return new Response(invalid.join(), { headers: { "content-type": "application/json" } });
+  const answers = await exchange.runBatch(requests, codec, manner);
+  if (answers instanceof Response) return answers;
+  const headers = { ...exchange.headers(false), "content-type": "application/json" };
+  return new Response(`[${[...invalid, ...answers].join(",")}]`, { headers });
+}
+
+/** `DELETE`: the Authority remembers the end, so the id is refused everywhere within 5 s; its state goes. */
+export async function endSession(exchange: Exchange, session: SessionClaims | null): Promise<Response> {
+  if (session === null) return refuse(400, "Mcp-Session-Id is missing", -32000);
+  const { request, authorization } = exchange.facts;
+  await request.platform.authority(request.workspace.id).endSession(session.id, session.expiresAt);
+  await request.platform.session(session.id).end();
+  forgetCaller(request.workspace.slug, authorization, session.id);
+  return new Response(null, { status: 200 });
+}
+
+/** What the client can answer was said once, at the handshake. */
+function declared({ id, call }: Incoming, session: SessionClaims | null): Incoming {
+  if (session === null) return { id, call };
+  return { id, call: { ...call, capabilities: session.capabilities, clientInfo: session.clientInfo } };
+}
+
+function handleOf({ id, expiresAt }: SessionClaims): SessionHandle {
+  return { id, expiresAt };
+}

@@ -1,0 +1,85 @@
+import { authenticate, type Auth } from "../access/authenticate.ts";
+import { newId } from "../lib/ids.ts";
+import { parseStrict } from "../lib/json.ts";
+import type { Platform } from "../model/context.ts";
+import { classify } from "../protocol/classify.ts";
+import { openSession, type SessionClaims } from "../sessions/token.ts";
+import { readBody } from "./body.ts";
+import { Exchange } from "./exchange.ts";
+import { endSession, initialize, legacy } from "./legacy.ts";
+import { corsHeaders, originAllowed, preflight } from "./origin.ts";
+import { refuse, refuseAuth } from "./refusals.ts";
+
+export interface Route {
+  slug: string;
+  toolset: string | null;
+}
+
+/**
+ * The MCP endpoint, every era: `POST` for messages, `DELETE` to end a legacy session. Reads the body once, asks who
+ * is calling, and only then answers what is wrong with the message, so a stranger learns nothing.
+ */
+export async function mcp(request: Request, platform: Platform, execution: Pick<ExecutionContext, "waitUntil">, route: Route): Promise<Response> {
+  const started = platform.now();
+  const url = new URL(request.url);
+  const origin = request.headers.get("origin");
+  if (!originAllowed(platform.config, url, origin)) return refuse(403, "this Origin is not allowed");
+  if (request.method === "OPTIONS") return preflight(request);
+  const response = await answer(request, url, platform, execution, route, started);
+  for (const [name, value] of Object.entries(corsHeaders(origin))) response.headers.set(name, value);
+  return response;
+}
+
+async function answer(request: Request, url: URL, platform: Platform, execution: Pick<ExecutionContext, "waitUntil">, route: Route, started: number): Promise<Response> {
+  const { limits, masterKey } = platform.config;
+  const waitUntil = (work: Promise<unknown>) => execution.waitUntil(work);
+  const bytes = await readBody(request, limits.bodyBytes);
+  const body = bytes === null ? TOO_LARGE : parseStrict(bytes, { depth: limits.jsonDepth, keys: limits.jsonKeys });
+  const facts = { method: request.method, contentType: request.headers.get("content-type"), header: (name: string) => request.headers.get(name) };
+  const message = classify(facts, body, limits);
+
+  const sessionId = message.kind === "legacy" || request.method === "DELETE" ? request.headers.get("mcp-session-id") : null;
+  const session = sessionId === null ? null : await openSession(masterKey, sessionId, started);
+  const authorization = request.headers.get("authorization");
+  const auth = await authenticate(platform, route.slug, authorization, session, waitUntil);
+  if (!auth.ok) return refuseAuth(auth, url);
+  if (sessionId !== null && !owns(auth, session)) return refuse(404, "session not found", -32001);
+
+  const exchange = new Exchange({
+    request: { platform, workspace: auth.workspace, principal: auth.principal, requestId: newId("req"), origin: url.origin, limits, waitUntil },
+    version: auth.version,
+    toolset: route.toolset,
+    url,
+    client: request.signal,
+    accept: request.headers.get("accept"),
+    authorization,
+    started,
+    authenticated: platform.now(),
+    revalidate: async () => (await authenticate(platform, route.slug, authorization, session, waitUntil)).ok,
+  });
+  if (!(await exchange.endpointExists())) return refuse(404, "no such endpoint");
+  if (request.method === "DELETE") return endSession(exchange, session);
+  switch (message.kind) {
+    case "refused":
+      return new Response(message.body, { status: message.status, headers: REFUSED_HEADERS[message.status === 405 ? "method" : "other"] });
+    case "notification":
+      return new Response(null, { status: 202 });
+    case "modern":
+      return exchange.run(message.incoming, message.codec, { session: null, disconnectCancels: true });
+    case "initialize":
+      return initialize(exchange, message.id, message.request);
+    case "legacy":
+      return legacy(exchange, message, session);
+  }
+}
+
+const TOO_LARGE = { ok: false, reason: "size" } as const;
+
+const JSON_TYPE = { "content-type": "application/json" };
+/** A 405 names what is allowed (RFC 9110 15.5.6). */
+const REFUSED_HEADERS = { method: { ...JSON_TYPE, allow: "POST, DELETE" }, other: JSON_TYPE };
+
+/** A session id is no credential: it serves the principal it was made for, in its workspace. */
+function owns(auth: Extract<Auth, { ok: true }>, session: SessionClaims | null): boolean {
+  return session !== null && session.workspace === auth.workspace.id && session.principal === auth.principal.id;
+}

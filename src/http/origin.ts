@@ -1,0 +1,35 @@
+import type { Config } from "../model/context.ts";
+
+const LOOPBACK = /^(localhost|127\.0\.0\.1|\[::1\])$/;
+
+/**
+ * Whether this request may have come from a page that is allowed to (MCP 2026-07-28, Streamable HTTP: `Origin` MUST be
+ * validated). No `Origin`: not a browser, allowed. `Host` is checked against the configured names, without which a
+ * rebound DNS name would be its own same origin.
+ */
+export function originAllowed(config: Config, url: URL, origin: string | null): boolean {
+  if (config.hosts.length > 0 && !config.hosts.includes(url.hostname)) return false;
+  if (origin === null || origin === url.origin) return true;
+  if (config.allowedOrigins.includes(origin)) return true;
+  return LOOPBACK.test(url.hostname) && URL.canParse(origin) && LOOPBACK.test(new URL(origin).hostname);
+}
+
+const EXPOSED = "mcp-session-id, www-authenticate, mcp-protocol-version, retry-after, server-timing, causeway-request-id";
+
+/** CORS headers for an allowed origin; never with credentials, which MCP does not use. */
+export function corsHeaders(origin: string | null): Record<string, string> {
+  return origin === null ? {} : { "access-control-allow-origin": origin, "access-control-expose-headers": EXPOSED, vary: "Origin" };
+}
+
+/** Answer to a preflight: the `Mcp-Param-*` names are the tools' own, so what is asked for is what is allowed. */
+export function preflight(request: Request): Response {
+  return new Response(null, {
+    status: 204,
+    headers: {
+      ...corsHeaders(request.headers.get("origin")),
+      "access-control-allow-methods": "POST, GET, DELETE, OPTIONS",
+      "access-control-allow-headers": request.headers.get("access-control-request-headers") ?? "content-type, authorization, accept",
+      "access-control-max-age": "86400",
+    },
+  });
+}

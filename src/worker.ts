@@ -1,0 +1,26 @@
+import { Authority } from "./access/authority.ts";
+import { createApp } from "./app.ts";
+import { consume } from "./audit/consume.ts";
+import type { AuditBatch, Builtin } from "./model/context.ts";
+import { type Env, platformOf } from "./platform.ts";
+import { Session } from "./sessions/session.ts";
+import { UpstreamSession } from "./sessions/upstream-session.ts";
+import { Hub } from "./subscriptions/hub.ts";
+
+export { Authority, Hub, Session, UpstreamSession };
+
+/** The Worker with these builtins. Platform and routes are made once an isolate, on its first event. */
+export function createWorker(builtins: ReadonlyMap<string, Builtin>): ExportedHandler<Env, AuditBatch> {
+  let made: { platform: ReturnType<typeof platformOf>; app: ReturnType<typeof createApp> } | null = null;
+  const isolate = (env: Env) => {
+    const platform = made?.platform ?? platformOf(env, builtins);
+    made ??= { platform, app: createApp(platform) };
+    return made;
+  };
+  return {
+    fetch: (request, env, execution) => isolate(env).app.fetch(request, env, execution),
+    queue: (batch, env) => consume(isolate(env).platform, batch),
+  };
+}
+
+export default createWorker(new Map());
