@@ -1,0 +1,80 @@
+import { Miniflare } from "miniflare";
+import type { MiniflareOptions, WorkerdStructuredLog } from "miniflare";
+
+type WorkerOptions = NonNullable<MiniflareOptions["workers"]>[number];
+
+/** One Worker of the local runtime. */
+export interface LocalWorker {
+  name: string;
+  /** ES module text. */
+  code: string;
+  /** Secrets and variables. */
+  vars: Readonly<Record<string, string>>;
+  /** The Worker whose objects, KV, bucket and queue this one shares; absent: its own. */
+  objectsOf?: string;
+  /** 0: a free one. */
+  port: number;
+}
+
+export interface Runtime {
+  /** `http://127.0.0.1:port` of each Worker, by name: its own socket, on which it sees clients leave. */
+  origins: ReadonlyMap<string, string>;
+  miniflare: Miniflare;
+  stop(): Promise<void>;
+}
+
+const COMPATIBILITY = { compatibilityDate: "2026-10-23", compatibilityFlags: ["enable_request_signal", "global_fetch_strictly_public"] };
+/** Binding → class, as in wrangler.toml; a test holds the two together. */
+const OBJECTS = { AUTHORITY: "Authority", HUB: "Hub", SESSION: "Session", UPSTREAM_SESSION: "UpstreamSession" };
+export const AUDIT_QUEUE = { maxBatchSize: 100, maxBatchTimeout: 1, maxRetries: 10 };
+
+/**
+ * Starts workerd with every binding local; without the dev server's proxy, which hides disconnects.
+ * `persist`: folder that keeps objects, KV and R2; absent: nothing outlives the process. A queue's messages never do.
+ */
+export async function startRuntime(options: {
+  workers: readonly [LocalWorker, ...LocalWorker[]];
+  persist?: string;
+  log?: (line: { level: string; message: string }) => void;
+}): Promise<Runtime> {
+  const miniflare = new Miniflare({
+    host: "127.0.0.1",
+    port: 0,
+    cf: false,
+    enableDevRegistry: false,
+    telemetry: { enabled: false },
+    ...(options.persist ? { resourcePersistencePath: options.persist } : {}),
+    ...(options.log ? { handleStructuredLogs: ({ level, message }: WorkerdStructuredLog) => options.log?.({ level, message }) } : {}),
+    workers: options.workers.map(workerOptions),
+  });
+  await miniflare.ready;
+  const origins = new Map<string, string>();
+  for (const { name } of options.workers) origins.set(name, (await miniflare.unsafeGetDirectURL(name)).origin);
+  return { origins, miniflare, stop: () => miniflare.dispose() };
+}
+
+function workerOptions(worker: LocalWorker): WorkerOptions {
+  const home = worker.objectsOf ?? worker.name;
+  const own = home === worker.name;
+  return {
+    config: {
+      name: worker.name,
+      ...COMPATIBILITY,
+      manifest: { mainModule: "worker.js", modules: { "worker.js": { type: "esm", contents: worker.code } } },
+      env: {
+        ...Object.fromEntries(Object.entries(worker.vars).map(([name, value]) => [name, { type: "text" as const, value }])),
+        ...Object.fromEntries(Object.entries(OBJECTS).map(([name, exportName]) => [name, { type: "durable-object" as const, worker: home, exportName }])),
+        CATALOG: { type: "kv", id: `${home}-catalog` },
+        STORE: { type: "r2", name: `${home}-store` },
+        AUDIT: { type: "queue", name: `${home}-audit` },
+      },
+      ...(own
+        ? {
+            exports: Object.fromEntries(Object.values(OBJECTS).map((name) => [name, { type: "durable-object" as const, storage: "sqlite" as const }])),
+            triggers: [{ type: "queue", name: `${home}-audit`, ...AUDIT_QUEUE }],
+          }
+        : {}),
+    },
+    dev: { unsafeDirectSockets: [{ host: "127.0.0.1", port: worker.port }] },
+  };
+}
