@@ -1,0 +1,75 @@
+import { beforeEach, expect, test, vi } from "vitest";
+import type { CallRecord } from "../src/model/audit.ts";
+import type { AuditBatch } from "../src/model/context.ts";
+
+/* The group commit, alone: what the queue takes, refuses, or never answers. The way to Postgres is in audit.test.ts. */
+
+type Send = (messages: AuditBatch[]) => Promise<void>;
+
+async function bufferOver(send: Send) {
+  vi.resetModules();
+  const { keep } = await import("../src/audit/buffer.ts");
+  const sent: AuditBatch[] = [];
+  const queue = {
+    sendBatch: async (messages: Iterable<MessageSendRequest<AuditBatch>>) => {
+      const bodies = [...messages].map(({ body }) => body);
+      await send(bodies);
+      sent.push(...bodies);
+    },
+  };
+  const give = (record: CallRecord) => keep(queue as unknown as Queue<AuditBatch>, record, Date.now);
+  return { give, ids: () => sent.flatMap(({ records }) => records.map(({ id }) => id)), sent };
+}
+
+function record(id: number, name = "echo"): CallRecord {
+  return {
+    type: "call", id: `call_${id}`, workspace: "ws_1", at: 0, durationMs: 1, principal: "tok_1", principalName: "t", method: "tools/call",
+    name, target: null, revision: "2026-07-28", client: null, end: "complete", error: null, requestId: "req_1", trace: null, parent: null,
+  };
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  return () => vi.useRealTimers();
+});
+
+test("records that arrive together leave in one send, each once", async () => {
+  const sends = vi.fn(async () => {});
+  const { give, ids } = await bufferOver(sends);
+  const held = Promise.all(Array.from({ length: 200 }, (_, index) => give(record(index))));
+  await vi.runAllTimersAsync();
+  await held;
+  expect(new Set(ids()).size).toBe(200);
+  expect(ids()).toHaveLength(200);
+  expect(sends.mock.calls.length).toBeLessThan(5);
+});
+
+test("a send that fails keeps its records, and they leave with a later one", async () => {
+  let failures = 3;
+  const { give, ids } = await bufferOver(async () => {
+    if (failures-- > 0) throw new TypeError("queue away");
+  });
+  const held = Promise.all([give(record(1)), give(record(2))]);
+  await vi.runAllTimersAsync();
+  await held;
+  expect(ids().sort()).toEqual(["call_1", "call_2"]);
+});
+
+test("a send that never answers holds nobody's record for ever", async () => {
+  let calls = 0;
+  const { give, ids } = await bufferOver(() => (calls++ === 0 ? new Promise(() => {}) : Promise.resolve()));
+  void give(record(1));
+  const second = give(record(2));
+  await vi.runAllTimersAsync();
+  await second;
+  expect(ids()).toEqual(expect.arrayContaining(["call_1", "call_2"]));
+});
+
+test("a message stays within one billing unit of the queue", async () => {
+  const { give, sent, ids } = await bufferOver(async () => {});
+  const held = Promise.all(Array.from({ length: 300 }, (_, index) => give(record(index, "ü".repeat(900)))));
+  await vi.runAllTimersAsync();
+  await held;
+  expect(ids()).toHaveLength(300);
+  expect(Math.max(...sent.map((message) => new TextEncoder().encode(JSON.stringify(message)).length))).toBeLessThanOrEqual(64 * 1024);
+});

@@ -1,0 +1,168 @@
+import type { Call, Notification, Outcome, Reply } from "../../src/model/call.ts";
+import type { ToolEntry, UpstreamEntry } from "../../src/model/catalog.ts";
+import type { CallContext, Platform, Snapshot, UpstreamSessionApi } from "../../src/model/context.ts";
+import type { JsonObject, JsonText } from "../../src/model/json.ts";
+import { limitsWith, type Limits } from "../../src/model/limits.ts";
+import { SessionKeeper } from "../../src/sessions/keeper.ts";
+import { invokeMcp } from "../../src/targets/mcp/invoke.ts";
+
+/** One workspace with one upstream, as the target's code sees them. */
+export interface Bench {
+  platform: Platform;
+  upstream: UpstreamEntry;
+  snapshot: Snapshot;
+  sessions: Map<string, SessionKeeper>;
+  context(options?: ContextOptions): CallContext & { abort(reason?: unknown): void; background: Promise<unknown>[] };
+  /** Runs one call to its end. */
+  run(call: Call, options?: ContextOptions): Promise<{ outcome: Outcome; notifications: Notification[] }>;
+  start(call: Call, ctx: CallContext): Reply;
+}
+
+interface ContextOptions {
+  revision?: string;
+  principal?: string;
+  hops?: number;
+  deadlineMs?: number;
+}
+
+let workspaces = 0;
+
+/** Everything under test is real but the platform: its session objects live in this process, its clock is the machine's. */
+export function bench(url: string, own: { limits?: Partial<Record<keyof Limits, number>>; upstream?: Partial<UpstreamEntry>; tools?: ToolEntry[]; now?: () => number } = {}): Bench {
+  const limits = limitsWith(own.limits ?? {});
+  const workspace = { id: `ws_test${++workspaces}`, slug: `test${workspaces}` };
+  const upstream: UpstreamEntry = { id: "up_1", slug: "up", url, connection: null, era: null, capabilities: {}, timeoutMs: limits.totalMs, concurrency: 16, ...own.upstream };
+  const sessions = new Map<string, SessionKeeper>();
+  const missing = (): never => {
+    throw new Error("not in this test");
+  };
+  const platform: Platform = {
+    config: { masterKey: "A".repeat(43) + "=", operatorToken: null, defaultWorkspace: null, hosts: [], allowedOrigins: [], allowInsecureUpstreams: true, limits },
+    database: { url: "" },
+    get catalog() {
+      return missing();
+    },
+    get store() {
+      return missing();
+    },
+    get audit() {
+      return missing();
+    },
+    authority: missing,
+    hub: missing,
+    session: missing,
+    upstreamSession: (name): UpstreamSessionApi => {
+      const keeper = sessions.get(name) ?? new SessionKeeper(platform, { read: () => null, write: () => undefined, clear: () => undefined });
+      sessions.set(name, keeper);
+      return keeper;
+    },
+    builtins: new Map(),
+    now: own.now ?? Date.now,
+  };
+  const snapshot = snapshotOf(workspace.id, upstream, own.tools ?? [], limits);
+  const context: Bench["context"] = (options = {}) => {
+    const controller = new AbortController();
+    const background: Promise<unknown>[] = [];
+    const now = platform.now();
+    return {
+      platform,
+      workspace,
+      principal: { kind: "token", id: options.principal ?? "tok_1", name: "test", workspace: workspace.id, role: null, scopes: [], readOnly: false, toolset: null, expiresAt: null },
+      requestId: "req_1",
+      origin: "https://gateway.test",
+      limits,
+      waitUntil: (work) => void background.push(work),
+      callId: "call_1",
+      parent: null,
+      revalidate: () => Promise.resolve(true),
+      revision: options.revision ?? "2026-07-28",
+      toolset: null,
+      version: { number: 1, hash: "h" },
+      session: null,
+      signal: controller.signal,
+      deadline: now + (options.deadlineMs ?? limits.totalMs),
+      depth: 0,
+      hops: options.hops ?? 0,
+      callTool: missing,
+      abort: (reason) => controller.abort(reason),
+      background,
+    };
+  };
+  const start: Bench["start"] = (call, ctx) => invokeMcp({ kind: "mcp", upstream: upstream.slug, name: nameOf(call) }, call, ctx, snapshot);
+  return {
+    platform,
+    upstream,
+    snapshot,
+    sessions,
+    context,
+    start,
+    run: async (call, options) => {
+      const notifications: Notification[] = [];
+      const reply = start(call, context(options));
+      for (;;) {
+        const { done, value } = await reply.next();
+        if (done) return { outcome: value, notifications };
+        notifications.push(value);
+      }
+    },
+  };
+}
+
+/** A call as a codec decodes it. */
+export function callOf(method: string, params: JsonObject, own: Partial<Omit<Call, "raw">> & { arguments?: JsonText; meta?: JsonText } = {}): Call {
+  const { arguments: given, meta, ...rest } = own;
+  const args = given ?? (params.arguments === undefined ? null : JSON.stringify(params.arguments));
+  return {
+    method,
+    params: args === null ? params : { ...params, arguments: JSON.parse(args) },
+    raw: { arguments: args, meta: meta ?? null },
+    progressToken: null,
+    capabilities: {},
+    clientInfo: null,
+    logLevel: null,
+    trace: { traceparent: null, tracestate: null },
+    inputResponses: null,
+    requestState: null,
+    headerParam: null,
+    ...rest,
+  };
+}
+
+export function toolEntry(name: string, own: Partial<ToolEntry> = {}): ToolEntry {
+  return { name: `up_${name}`, target: { kind: "mcp", upstream: "up", name }, annotations: {}, hash: "h", shard: 0, start: 0, end: 0, headers: [], toolsets: [], checkOutput: false, ...own };
+}
+
+function nameOf(call: Call): string {
+  const { name, uri, ref } = call.params;
+  if (typeof ref === "object" && ref !== null && !Array.isArray(ref)) return String(ref.name ?? ref.uri);
+  return String(uri ?? name);
+}
+
+function snapshotOf(workspace: string, upstream: UpstreamEntry, tools: ToolEntry[], limits: Limits): Snapshot {
+  return {
+    hash: "h",
+    index: {
+      format: 1,
+      workspace,
+      tools,
+      shards: [],
+      resources: [],
+      templates: [],
+      prompts: [],
+      upstreams: [upstream],
+      toolsets: [],
+      tombstones: {},
+      rules: [],
+      defaultEffect: "allow",
+      limits: {},
+      instructions: null,
+    },
+    limits,
+    tools: new Map(tools.map((tool) => [tool.name, tool])),
+    resources: new Map(),
+    templates: new Map(),
+    prompts: new Map(),
+    upstreams: new Map([[upstream.slug, upstream]]),
+    toolsets: new Map(),
+  };
+}
