@@ -12,15 +12,25 @@ const packaged = fileURLToPath(new URL("../node_modules/.bin/node", import.meta.
 if (!existsSync(fileURLToPath(new URL("../node_modules/commander", import.meta.url)))) {
   fail("the packages are not installed yet: run `npm install` (or `npm start`) in the clone first");
 }
-const node = existsSync(packaged) ? packaged : recent(process.versions.node) ? process.execPath : null;
-if (node === null) fail(`Node ${LEAST.join(".")} or newer is needed; this is ${process.versions.node}`);
+const own = recent(process.versions.node) ? process.execPath : null;
+const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
+run(existsSync(packaged) ? packaged : own);
 
-// Needed before 22.18, harmless later; the warning would stand in front of every answer.
-const child = spawn(node, ["--experimental-strip-types", "--disable-warning=ExperimentalWarning", main, ...process.argv.slice(2)], { stdio: "inherit" });
-// Ctrl-C reaches the child by the terminal; here it must only not end the parent before the child has.
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
-child.on("error", (error) => fail(error.message));
-child.on("exit", (code) => process.exit(code ?? 1));
+function run(node) {
+  if (node === null) fail(`Node ${LEAST.join(".")} or newer is needed; this is ${process.versions.node}`);
+  // The first flag is needed before 22.18 and harmless later; the warning would stand in front of every answer.
+  const child = spawn(node, ["--experimental-strip-types", "--disable-warning=ExperimentalWarning", main, ...process.argv.slice(2)], { stdio: "inherit" });
+  // Ctrl-C reaches the child by the terminal; here it must only not end the parent before the child has.
+  const pass = (signal) => child.kill(signal);
+  for (const signal of signals) process.on(signal, pass);
+  child.on("exit", (code) => process.exit(code ?? 1));
+  // The packaged Node is built for glibc: elsewhere it cannot be started.
+  child.on("error", () => {
+    for (const signal of signals) process.off(signal, pass);
+    if (node === own) fail(`${node} cannot be started`);
+    run(own);
+  });
+}
 
 function recent(version) {
   const [major = 0, minor = 0] = version.split(".").map(Number);

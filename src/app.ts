@@ -36,9 +36,11 @@ export function createApp(platform: Platform): Hono<Bindings> {
     return protectedResource(origin, pathname.slice("/.well-known/oauth-protected-resource".length));
   });
 
+  let api: ReturnType<typeof import("./http/api/app.ts").apiApp> | null = null;
   app.all("/api/*", async (c) => {
     const { apiApp } = await import("./http/api/app.ts");
-    return apiApp(platform).fetch(c.req.raw, c.env, c.executionCtx);
+    api ??= apiApp(platform);
+    return api.fetch(c.req.raw, {}, c.executionCtx);
   });
   return app;
 }

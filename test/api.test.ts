@@ -44,7 +44,7 @@ function problemOf(answer: Answer): z.infer<typeof Problem> {
   expect(answer.headers.get("content-type")).toBe("application/problem+json");
   const problem = Problem.parse(answer.body);
   expect(problem.status).toBe(answer.status);
-  expect(answer.headers.get("x-request-id")).toBe(problem.requestId);
+  expect(answer.headers.get("causeway-request-id")).toBe(problem.requestId);
   return problem;
 }
 
@@ -214,7 +214,7 @@ test("a body that is not JSON, or too large, is told so", async () => {
   const { mine } = await callers();
   const path = `/api/v1/workspaces/${mine.slug}/tokens`;
   expect(problemOf(await ask("POST", path, mine.token, "name=x", "text/plain"))).toMatchObject({ status: 415, code: "invalid" });
-  expect(problemOf(await ask("POST", path, mine.token, { name: "x".repeat(2 * 1024 * 1024) }))).toMatchObject({ status: 413, code: "too_large" });
+  expect(problemOf(await ask("POST", path, mine.token, { name: "x".repeat(1024 * 1024) }))).toMatchObject({ status: 413, code: "too_large" });
 });
 
 test("YAML that cannot be read is told by line, and a flow by node and field", async () => {

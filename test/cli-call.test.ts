@@ -98,6 +98,7 @@ test.each<[string[], string | undefined, unknown, Record<string, unknown>]>([
   [['a:="text"'], undefined, { properties: { a: { type: "string" } } }, { a: "text" }],
   [["a=2"], '{"a":1,"b":true}', {}, { a: 2, b: true }],
   [["a="], undefined, undefined, { a: "" }],
+  [['{"a":[1],"b":2}', "b=3"], undefined, undefined, { a: [1], b: 3 }],
 ])("arguments %j over %j by schema %j", (words, base, schema, expected) => {
   expect(argumentsOf(words, base, schema)).toEqual(expected);
 });
@@ -108,6 +109,7 @@ test.each<[string[], string | undefined, string]>([
   [["a=true"], undefined, "a: must be integer"],
   [["a:=x"], undefined, "a: "],
   [[], "[1]", "--args: "],
+  [["{a"], undefined, "arguments: "],
   [[], "{", "--args: "],
 ])("bad arguments %j over %j name the field", (words, base, message) => {
   expect(() => argumentsOf(words, base, { properties: { a: { type: "integer" } } })).toThrow(message);

@@ -73,6 +73,12 @@ describe("URLs the gateway may call", () => {
     expect(() => checkUrl(url, false)).toThrowError(expect.objectContaining({ code: "invalid", message: expect.stringMatching(/^the URL /) }));
   });
 
+  test("the reason is named", () => {
+    expect(() => checkUrl("https://user@example.com/", false)).toThrowError(/user name or password/);
+    expect(() => checkUrl("https://10.0.0.1/", false)).toThrowError(/private or reserved address/);
+    expect(() => checkUrl("http://example.com/", false)).toThrowError(/https:/);
+  });
+
   test("at least a hundred forms are refused", () => {
     expect(new Set(REFUSED).size).toBeGreaterThanOrEqual(100);
   });

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
-import { check } from "../src/flows/check.ts";
-import { compile, type Known } from "../src/flows/compile.ts";
+import { check, type Known } from "../src/flows/check.ts";
+import { compile } from "../src/flows/compile.ts";
 import { parseDefinition } from "../src/flows/definition.ts";
 import type { Problem } from "../src/flows/flow.ts";
 import { DEFAULT_LIMITS } from "../src/model/limits.ts";
@@ -10,15 +10,15 @@ import { DEFAULT_LIMITS } from "../src/model/limits.ts";
 const known: Known = {
   tools: new Set(["everything_echo"]),
   connections: new Map([
-    ["demo", { id: "con_1", kind: "postgres" }],
-    ["crm", { id: "con_2", kind: "bearer" }],
+    ["demo", "postgres"],
+    ["crm", "bearer"],
   ]),
 };
 
 async function problemsOf(value: unknown): Promise<Problem[]> {
   const parsed = parseDefinition(value);
   if (!parsed.ok) return parsed.problems;
-  return check(parsed.definition, compile(parsed.definition, known), known, DEFAULT_LIMITS);
+  return check(parsed.definition, compile(parsed.definition), known, DEFAULT_LIMITS);
 }
 
 /** An agent with these nodes, in YAML's flow style, and nothing else of note. */
@@ -141,11 +141,11 @@ test("more nodes than a flow may have", async () => {
   expect(await problemsOf(agent("[]", { flow: { nodes } }))).toEqual([{ node: null, field: "flow.nodes", message: "has 201 nodes; the limit is 200" }]);
 });
 
-test("the same definition compiles to the same text, which binds connections and spells out defaults", () => {
+test("the same definition compiles to the same text, with defaults spelt out", () => {
   const compiled = () => {
     const parsed = parseDefinition(agent("[{id: a, type: sql, connection: demo, query: select 1, timeout: 2s, retry: {attempts: 2}}]"));
-    return parsed.ok ? compile(parsed.definition, known) : null;
+    return parsed.ok ? compile(parsed.definition) : null;
   };
   expect(JSON.stringify(compiled())).toBe(JSON.stringify(compiled()));
-  expect(compiled()?.nodes[0]).toMatchObject({ connection: "con_1", readOnly: true, timeoutMs: 2_000, retry: { attempts: 2, delayMs: 200, backoff: 2 } });
+  expect(compiled()?.nodes[0]).toMatchObject({ connection: "demo", readOnly: true, timeoutMs: 2_000, retry: { attempts: 2, delayMs: 200, backoff: 2 } });
 });

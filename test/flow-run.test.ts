@@ -83,7 +83,7 @@ class World implements Outside {
 function flowOf(nodes: string, more: object = {}): Flow {
   const parsed = parseDefinition({ slug: "agent", name: "Agent", description: "Test.", flow: { nodes: parse(nodes), ...more } });
   if (!parsed.ok) throw new TypeError(JSON.stringify(parsed.problems));
-  return compile(parsed.definition, { tools: new Set(), connections: new Map([["demo", { id: "con_1", kind: "postgres" }]]) });
+  return compile(parsed.definition);
 }
 
 /** A run that goes on by itself, as a client that reads everything makes it. */

@@ -104,9 +104,10 @@ const CASES: [string, JsonObject | undefined, Record<string, string> | null, unk
 ];
 test.each(CASES)("Mcp-Param: %s", (_name, args, headers, expected) => expect(wireOf(callWith(args, headers), PARAMS)).toEqual(expected));
 
-test("nested arguments are found by own properties only", () => {
+test("nested arguments are found by their path", () => {
   const nested: HeaderParam[] = [{ header: "City", path: ["address", "city"] }];
   expect(wireOf(callWith({ address: { city: "Ulm" } }, { City: "Ulm" }), nested)).toBe("ok");
+  expect(wireOf(callWith({ address: { city: "Ulm" } }, { City: "Bonn" }), nested)).toEqual(MISMATCH);
   expect(wireOf(callWith({ address: "Ulm" }, {}), nested)).toBe("ok");
   expect(wireOf(callWith({}, {}), [{ header: "X", path: ["constructor", "name"] }])).toBe("ok");
 });

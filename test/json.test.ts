@@ -189,6 +189,18 @@ test.each([
   expect(reasonFor(nested(50_000))).toBe("depth");
 });
 
+test.each([
+  ['{"a":1}', 1],
+  ['{"a":{}}', 2],
+  ['{"a":{"b":{}}}', 3],
+  ['{"a":[{"b":[]}]}', 4],
+  ["[[],[[]]]", 3],
+  ["1", 0],
+])("%s is %i deep", (text, depth) => {
+  expect(reasonFor(text, { depth, keys: 10 })).toBe("ok");
+  expect(reasonFor(text, { depth: depth - 1, keys: 10 })).toBe("depth");
+});
+
 test("as many keys as the limit are taken, one more is refused", () => {
   const object = (keys: number) => `{"o":{${Array.from({ length: keys - 1 }, (_, at) => `"k${at}":{}`).join(",")}}}`;
   expect(reasonFor(object(50), { depth: 64, keys: 50 })).toBe("ok");

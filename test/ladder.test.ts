@@ -224,6 +224,20 @@ test("invalid UTF-8 is not JSON", () => {
   expect(verdict(send({ body: "" }, strict(Uint8Array.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]))))).toBe("400 -32700");
 });
 
+test.each([
+  ["jsonDepth (64)", nested(65)],
+  ["jsonKeys (10000)", `{${Array.from({ length: 10_001 }, (_, at) => `"${at}":0`).join(",")}}`],
+  ["batchMessages (100)", JSON.stringify(Array.from({ length: 101 }, (_, id) => request("ping", undefined, id)))],
+  ["the same key twice", '{"a":1,"a":1}'],
+])("a refused body is told why: %s", (words, body) => {
+  const refused = send({ body });
+  expect(refused.kind === "refused" && refused.body).toContain(words);
+});
+
+test("the media type is looked at before the size", () => {
+  expect(verdict(send({ contentType: "text/plain", body: "" }, { ok: false, reason: "size" }))).toBe("415 -32000");
+});
+
 test("a body over the limit is 413 and says which limit", () => {
   const refused = send({ headers: LIST, body: "" }, { ok: false, reason: "size" });
   expect(verdict(refused)).toBe("413 -32600");
@@ -246,6 +260,8 @@ const ORDER: [string, Post, string][] = [
   ["Mcp-Name before params", { headers: without(CALL, "Mcp-Name"), body: call({}) }, "400 -32020"],
   ["method before params", { headers: headersFor("ping"), body: request("ping", { _meta: { ...META, [LEVEL]: "loud" } }) }, "404 -32601"],
   ["missing envelope before legacy rules", { headers: { ...LIST, ...deaf }, body: request("nonsense") }, "400 -32602"],
+  ["legacy Accept before handshake params", { headers: deaf, body: request("initialize", {}) }, "406 -32000"],
+  ["handshake before legacy version", { headers: { "MCP-Protocol-Version": "latest" }, body: request("initialize", { protocolVersion: "2025-11-25" }) }, "initialize"],
   ["legacy Accept before legacy version", { headers: { "MCP-Protocol-Version": "latest", ...deaf }, body: request("tools/list") }, "406 -32000"],
   ["batch soundness before its revision", { headers: LIST, body: [] }, "400 -32600"],
 ];

@@ -314,3 +314,69 @@ test("what this hop said of itself stays here: resultType, cache hints, serverIn
   const { outcome } = await bench(upstream.url, { upstream: { era: MODERN } }).run(callOf("resources/read", { uri: "x:y" }));
   expect(outcome).toEqual({ type: "complete", result: '{"contents":[],"_meta":{"a.b/c":1.0}}', cache: { ttlMs: 5, scope: "private" } });
 });
+
+test("each of many calls at once gets its own answer, in whatever order they come", async () => {
+  const waiting: (() => void)[] = [];
+  const upstream = await raw((request, socket) => {
+    const { n } = JSON.parse(request.body).params.arguments;
+    waiting.push(() => reply(socket, 200, "application/json", answerTo(request, `{"content":[],"n":${n}}`)));
+  });
+  const own = bench(upstream.url, { upstream: { era: MODERN, concurrency: 16 } });
+  const calls = Array.from({ length: 12 }, (_, n) => own.run(callOf("tools/call", { name: "t", arguments: { n } })));
+  expect(await until(() => waiting.length === 12)).toBe(true);
+  waiting.reverse().forEach((answer) => answer());
+  expect((await Promise.all(calls)).map(({ outcome }) => resultOf(outcome).n)).toEqual(calls.map((_call, n) => n));
+});
+
+describe("listing", () => {
+  /** A modern upstream whose tools come in pages; it has no prompts, and does not know resources although it claims to. */
+  async function paged(pages: string[][], nextCursor: (page: number) => string | null) {
+    return raw((request, socket) => {
+      const { method, params } = JSON.parse(request.body);
+      const answer = (result: string) => reply(socket, 200, "application/json", answerTo(request, result));
+      if (method === "server/discover") return answer('{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"resources":{}},"ttlMs":0,"cacheScope":"private"}');
+      if (method !== "tools/list") return reply(socket, 404, "application/json", errorTo(request, '{"code":-32601,"message":"unknown"}'));
+      const page = params.cursor === undefined ? 0 : Number(params.cursor);
+      const next = nextCursor(page);
+      answer(`{"tools":[${(pages[page] ?? []).join(",")}]${next === null ? "" : `,"nextCursor":${JSON.stringify(next)}`}}`);
+    });
+  }
+  const list = (url: string, limits = {}) => listUpstream(bench(url, { limits }).platform, { url, headers: { authorization: "Bearer x" }, timeoutMs: 2_000 });
+  const tool = (name: string, more = "") => `{ "name" : "${name}","inputSchema":{"type":"object"${more}}, "x-vendor":1.0}`;
+
+  test("goes through all pages, keeps each tool as written, and drops by name what nobody could call", async () => {
+    const header = (value: string) => `,"properties":{"a":{"type":"string","x-mcp-header":${value}}}`;
+    const bad = ['{"name":"no_schema"}', '{"inputSchema":{"type":"object"}}', "7", '{"name":"","inputSchema":{"type":"object"}}', '{"name":"array","inputSchema":{"type":"array"}}', tool("spaced", header('"a b"')), tool("one")];
+    const upstream = await paged([[tool("one"), ...bad], [], [tool("two", header('"A"'))]], (page) => (page < 2 ? String(page + 1) : null));
+    const listing = await list(upstream.url);
+    expect(listing.tools).toEqual([tool("one"), tool("two", header('"A"'))]);
+    expect(listing.dropped.map(({ name }) => name)).toEqual(["no_schema", "tools[2]", "tools[3]", "tools[4]", "array", "spaced", "one"]);
+    expect(listing.dropped.every(({ reason }) => reason.length > 0)).toBe(true);
+    expect([listing.resources, listing.templates, listing.prompts]).toEqual([[], [], []]);
+    expect(upstream.requests.map(methodOf)).not.toContain("prompts/list");
+    expect(upstream.requests.every(({ headers }) => headers.authorization === "Bearer x")).toBe(true);
+  });
+
+  test("an empty cursor is a cursor", async () => {
+    const upstream = await paged([[tool("one")]], () => "");
+    await expect(list(upstream.url)).rejects.toMatchObject({ code: "upstream_invalid" });
+    expect(upstream.requests.filter((request) => methodOf(request) === "tools/list").length).toBe(2);
+  });
+
+  test("too many tools: too_large; never the end: upstream_invalid", async () => {
+    const upstream = await paged([[tool("one"), tool("two"), tool("three")]], () => null);
+    await expect(list(upstream.url, { toolsPerWorkspace: 2 })).rejects.toMatchObject({ code: "too_large" });
+    await expect(list((await paged([[tool("one")]], () => "0")).url)).rejects.toMatchObject({ code: "upstream_invalid" });
+  });
+
+  test.each<[string, Script, string]>([
+    ["that is not there", (_request, socket) => socket.destroy(), "upstream"],
+    ["that wants a login", (_request, socket) => reply(socket, 401, "text/plain", ""), "upstream"],
+    ["that is a web page", (_request, socket) => reply(socket, 200, "text/html", "<html>"), "upstream_invalid"],
+    ["that knows nothing", (_request, socket) => reply(socket, 404, "text/html", "<html>"), "upstream"],
+    ["that never answers", () => undefined, "timeout"],
+  ])("an upstream %s", async (_name, script, code) => {
+    const { url } = await raw(script);
+    await expect(listUpstream(bench(url).platform, { url, headers: {}, timeoutMs: 300 })).rejects.toMatchObject({ code });
+  });
+});

@@ -58,7 +58,10 @@ export class Wire {
 }
 
 function problemsOf(revision: string, message: JsonObject, method: string | null): string[] {
-  const misfit = (definition: string, value: JsonObject) => schemaProblems(revision, definition, value).map((problem) => `not a ${definition} of ${revision}: ${problem}`);
+  const misfit = (definition: string, value: JsonObject) => {
+    const problems = schemaProblems(revision, definition, value);
+    return problems.length === 0 ? [] : [`not a ${definition} of ${revision} (${problems.join("; ")})`];
+  };
   const envelope = misfit("JSONRPCMessage", message);
   if (typeof message.method === "string") return [...envelope, ...misfit("ServerNotification", message)];
   if (!isObject(message.result)) return envelope;
@@ -85,9 +88,11 @@ async function readAvailable(response: Response): Promise<string> {
   return text;
 }
 
+/** Data of the events that have come whole. */
 function eventsOf(text: string): string[] {
   return text
     .split("\n\n")
+    .slice(0, -1)
     .map((event) => event.split("\n").filter((line) => line.startsWith("data:")).map((line) => line.slice("data:".length).trimStart()))
     .map((lines) => lines.join("\n"))
     .filter((data) => data !== "");

@@ -3,8 +3,8 @@ import { offerAgent } from "../catalog/agents.ts";
 import { publish, type PublishReport } from "../catalog/publish.ts";
 import { loadSnapshot } from "../catalog/snapshot.ts";
 import { listDatabases } from "../connections/directory.ts";
-import { check } from "../flows/check.ts";
-import { compile, type Known } from "../flows/compile.ts";
+import { check, type Known } from "../flows/check.ts";
+import { compile } from "../flows/compile.ts";
 import { parseDefinition, type Definition } from "../flows/definition.ts";
 import type { Problem } from "../flows/flow.ts";
 import { sha256 } from "../lib/crypto.ts";
@@ -34,7 +34,7 @@ export async function applyAgent(ctx: RequestContext, value: unknown): Promise<A
   const { known, snapshot } = await knownTo(ctx);
   const { slug } = definition;
   if ((snapshot.tools.get(slug)?.target.kind ?? "agent") !== "agent") throw new GatewayError("conflict", `another tool is named ${slug}`);
-  const flow = compile(definition, known);
+  const flow = compile(definition);
   const problems = await check(definition, flow, known, ctx.limits);
   if (problems.length > 0) throw invalid(problems);
   const flowText = JSON.stringify(flow);
@@ -75,7 +75,7 @@ async function knownTo(ctx: RequestContext): Promise<{ known: Known; snapshot: S
   const { platform, workspace } = ctx;
   const [version, databases] = await Promise.all([versionOf(platform, workspace.id, 0), listDatabases(ctx)]);
   const snapshot = await loadSnapshot(platform, workspace.id, version.hash);
-  const known = { tools: new Set(snapshot.tools.keys()), connections: new Map(databases.map(({ name, id, kind }) => [name, { id, kind }])) };
+  const known = { tools: new Set(snapshot.tools.keys()), connections: new Map(databases.map(({ name, kind }) => [name, kind])) };
   return { known, snapshot };
 }
 

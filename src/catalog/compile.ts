@@ -110,7 +110,7 @@ async function packed(shown: readonly Shown[]): Promise<{ tools: ToolEntry[]; sh
   for (const { row, text, definition, toolsets } of shown) {
     const bytes = new TextEncoder().encode(text).length + 1;
     let shard = shards[shards.length - 1];
-    if (!shard || shard.bytes + bytes > SHARD_BYTES) shards.push((shard = { texts: [], bytes: 2, chars: 1 }));
+    if (!shard || shard.bytes + bytes > SHARD_BYTES) shards.push((shard = { texts: [], bytes: 1, chars: 1 }));
     const start = shard.chars;
     shard.texts.push(text);
     shard.bytes += bytes;

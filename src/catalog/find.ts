@@ -11,7 +11,6 @@ export function findTool(ctx: CallContext, snapshot: Snapshot, name: string): To
 }
 
 function renamed(ctx: CallContext, snapshot: Snapshot, name: string): ToolEntry | undefined {
-  if (!Object.hasOwn(snapshot.index.tombstones, name)) return undefined;
   const tombstone = snapshot.index.tombstones[name];
   return tombstone && tombstone.until > ctx.platform.now() ? snapshot.tools.get(tombstone.name) : undefined;
 }

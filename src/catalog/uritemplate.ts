@@ -63,7 +63,7 @@ function afterExpression(operator: string, before: Uint8Array, uri: string): Uin
   return after;
 }
 
-/** Follows the places reached from the end back; an expression takes as much as it can. */
+/** Follows the places reached from the end back; where two expressions could share, the later takes more. */
 function wayBack(parts: readonly Part[], reached: readonly Uint8Array[], uri: string): string[] {
   const values: string[] = [];
   let end = uri.length;

@@ -2,11 +2,16 @@ import { CliError } from "./io.ts";
 
 /**
  * Tool arguments from `key=value` words and `--args`. A value is read by the type its property has in the tool's input
- * schema; where the schema does not say, JSON is tried and text is kept. `key:=json` is always JSON. Words win over `--args`.
+ * schema; where the schema does not say, JSON is tried and text is kept. `key:=json` is always JSON, and a word that begins
+ * with a brace is a whole object. Words win over `--args`, later ones over earlier ones.
  */
 export function argumentsOf(words: readonly string[], base: string | undefined, schema: unknown): Record<string, unknown> {
-  const args = base === undefined ? {} : objectOf(base);
+  const args = base === undefined ? {} : objectOf("--args", base);
   for (const word of words) {
+    if (word.startsWith("{")) {
+      Object.assign(args, objectOf("arguments", word));
+      continue;
+    }
     const [, key, typed, value] = /^([^=:]+)(:?)=([\s\S]*)$/.exec(word) ?? [];
     if (key === undefined || value === undefined) throw new CliError(`arguments: not key=value: ${word}`);
     args[key] = typed ? jsonOf(key, value) : valueOf(key, value, typesOf(schema, key));
@@ -14,10 +19,10 @@ export function argumentsOf(words: readonly string[], base: string | undefined, 
   return args;
 }
 
-function objectOf(text: string): Record<string, unknown> {
-  const value = jsonOf("--args", text);
+function objectOf(field: string, text: string): Record<string, unknown> {
+  const value = jsonOf(field, text);
   if (isObject(value)) return { ...value };
-  throw new CliError("--args: must be a JSON object, like '{\"limit\": 5}'");
+  throw new CliError(`${field}: must be a JSON object, like '{"limit": 5}'`);
 }
 
 function valueOf(key: string, text: string, types: readonly string[]): unknown {

@@ -23,7 +23,7 @@ export function addCall(command: Command, io: Io): void {
   command
     .description("call a tool over MCP: `call demo_orders limit=5`; exit code 1 when the tool reports an error")
     .argument("<tool>")
-    .argument("[arguments...]", "key=value, typed by the tool's schema; key:=json for JSON")
+    .argument("[arguments...]", "key=value, typed by the tool's schema; key:=json for JSON; or one JSON object")
     .option("--args <json>", "all arguments as a JSON object")
     .option("--toolset <slug>", "call it on this toolset's endpoint")
     .action(async (name: string, words: string[], options: CallOptions, own: Command) => {

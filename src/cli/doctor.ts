@@ -34,7 +34,7 @@ async function examine(io: Io, command: Command): Promise<Check[]> {
   if (alive === null) return [{ name: "gateway", ok: false, detail: `nothing answers at ${place.origin} (from ${place.source})` }];
   const gateway = { name: "gateway", ok: alive.status === 200, detail: `${place.origin} (from ${place.source})` };
   const ready = await probe(place.origin, "/readyz");
-  const readiness = { name: "ready", ok: ready?.status === 200, detail: ready?.status === 200 ? "all parts" : (ready?.text.trim() ?? "no answer") };
+  const readiness = { name: "ready", ok: ready?.status === 200, detail: ready === null ? "no answer" : partsOf(ready) };
 
   let who: Whoami;
   const api = workspaceApi(io, command);
@@ -45,6 +45,13 @@ async function examine(io: Io, command: Command): Promise<Check[]> {
   }
   const token = { name: "token", ok: true, detail: `${who.principal.name} in ${who.workspace.slug}${who.principal.readOnly ? ", read-only" : ""}: ${who.principal.scopes.join(" ")}` };
   return [gateway, readiness, token, await endpoint(api, who), ...(await upstreams(api, who))];
+}
+
+/** Which parts `/readyz` calls unwell. */
+function partsOf(answer: { status: number; text: string }): string {
+  if (answer.status === 200) return "all parts";
+  const unwell = [...answer.text.matchAll(/"(\w+)":"unwell"/g)].map((match) => match[1]).filter((part) => part !== "status");
+  return unwell.length > 0 ? `unwell: ${unwell.join(", ")}` : `HTTP ${answer.status}`;
 }
 
 async function endpoint(api: Api, who: Whoami): Promise<Check> {

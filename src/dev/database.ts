@@ -1,16 +1,18 @@
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { serve } from "./endpoint.ts";
+import type { EndpointAddress } from "./endpoint.ts";
 import { nodeFlags } from "./node.ts";
-import type { FromChild, ToChild } from "./pglite.ts";
+import type { EmbeddedOptions, FromChild, ToChild } from "./pglite.ts";
 import { refusal } from "./wire.ts";
 import type { Answer, SqlRequest } from "./wire.ts";
 
 export interface Database {
   /** For the Neon driver. */
   url: string;
+  /** Resolves when nothing has been asked for `ms`. */
+  quiet(ms: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -24,17 +26,17 @@ const GRACE_MS = 50;
 const STOP_MS = 5_000;
 
 /**
- * Starts an embedded Postgres on a data folder (made when absent) behind Neon's HTTP protocol, with `migrations` applied.
+ * Starts an embedded Postgres behind Neon's HTTP protocol; `address` to be found at the same URL again, while the port is free.
  * Requests run one after the other. A statement past its deadline costs the process: its request is answered 57014, the others wait for the new one.
  * Errors: `DatabaseLocked`, else what the child said.
  */
-export async function startDatabase(options: { dataFolder: string; migrations?: string }): Promise<Database> {
-  const engine = new Engine([options.dataFolder, ...(options.migrations ? [options.migrations] : [])]);
+export async function startDatabase(options: EmbeddedOptions, address?: EndpointAddress): Promise<Database> {
+  const engine = new Engine(options);
   await engine.start();
-  const password = randomBytes(16).toString("hex");
-  const endpoint = await serve({ user: "postgres", password, database: "postgres" }, (request, signal) => engine.execute(request, signal));
+  const endpoint = await serve((request, signal) => engine.execute(request, signal), address);
   return {
     url: endpoint.url,
+    quiet: endpoint.quiet,
     stop: async () => {
       await endpoint.close();
       await engine.stop();
@@ -57,15 +59,15 @@ class Engine {
   #line: Waiting[] = [];
   #timer: NodeJS.Timeout | undefined;
   #stopping = false;
-  readonly #args: readonly string[];
+  readonly #options: EmbeddedOptions;
 
-  constructor(args: readonly string[]) {
-    this.#args = args;
+  constructor(options: EmbeddedOptions) {
+    this.#options = options;
   }
 
   /** Resolves when the child is ready. */
   start(): Promise<void> {
-    const child = fork(fileURLToPath(new URL("pglite.ts", import.meta.url)), this.#args, { execArgv: nodeFlags(), serialization: "advanced" });
+    const child = fork(fileURLToPath(new URL("pglite.ts", import.meta.url)), [JSON.stringify(this.#options)], { execArgv: nodeFlags(), serialization: "advanced" });
     this.#latest = child;
     return new Promise((resolve, reject) => {
       let ready = false;

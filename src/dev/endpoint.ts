@@ -1,29 +1,50 @@
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import { timingSafeEqual } from "node:crypto";
+import { randomBytes, timingSafeEqual } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { badRequest, readRequest, refusal } from "./wire.ts";
 import type { Answer, SqlRequest } from "./wire.ts";
 
 /** Runs one request. `signal` fires when the client has left: nobody will read the answer. */
 export type Execute = (request: SqlRequest, signal: AbortSignal) => Promise<Answer>;
 
+export interface EndpointAddress {
+  /** Wished for; another one when it is taken. 0: any. */
+  port: number;
+  password: string;
+}
+
 export interface Endpoint {
   /** `postgresql://…@127.0.0.1:port/…`: what the driver is given. */
   url: string;
+  /** Resolves when nothing has been asked for `ms`. */
+  quiet(ms: number): Promise<void>;
   /** Answers what is running, takes nothing more. */
   close(): Promise<void>;
 }
 
+const USER = "postgres";
 const MAX_REQUEST_BYTES = 10 * 1024 * 1024;
 
-/** Serves Neon's `POST /sql` on a free loopback port, for one user and one password. */
-export async function serve(credentials: { user: string; password: string; database: string }, execute: Execute): Promise<Endpoint> {
-  const server = createServer((request, response) => void handle(request, response, credentials, execute));
-  server.keepAliveTimeout = 60_000;
-  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
-  const { user, password, database } = credentials;
+/** Serves Neon's `POST /sql` on a loopback port, for one password. */
+export async function serve(execute: Execute, address: EndpointAddress = { port: 0, password: randomBytes(16).toString("hex") }): Promise<Endpoint> {
+  let running = 0;
+  let lastAt = Date.now();
+  const server = createServer((request, response) => {
+    running += 1;
+    void handle(request, response, address.password, execute).finally(() => {
+      running -= 1;
+      lastAt = Date.now();
+    });
+  });
+  // workerd may send the next request at the moment an idle connection is closed, and would report a lost connection.
+  server.keepAliveTimeout = 0;
+  await listen(server, address.port).catch((failure: unknown) => (address.port === 0 ? Promise.reject(failure) : listen(server, 0)));
   return {
-    url: `postgresql://${encodeURIComponent(user)}:${encodeURIComponent(password)}@127.0.0.1:${portOf(server)}/${encodeURIComponent(database)}`,
+    url: `postgresql://${USER}:${encodeURIComponent(address.password)}@127.0.0.1:${portOf(server)}/postgres`,
+    quiet: async (ms) => {
+      while (running > 0 || Date.now() - lastAt < ms) await sleep(50);
+    },
     close: () => new Promise((resolve) => {
       server.close(() => resolve());
       server.closeIdleConnections();
@@ -31,7 +52,17 @@ export async function serve(credentials: { user: string; password: string; datab
   };
 }
 
-async function handle(request: IncomingMessage, response: ServerResponse, expected: { user: string; password: string }, execute: Execute): Promise<void> {
+function listen(server: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, "127.0.0.1", () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+async function handle(request: IncomingMessage, response: ServerResponse, expected: string, execute: Execute): Promise<void> {
   const left = new AbortController();
   // Not request.destroyed: that is true as soon as the body has been read.
   response.once("close", () => left.abort());
@@ -41,10 +72,10 @@ async function handle(request: IncomingMessage, response: ServerResponse, expect
   response.writeHead(given.status, { "content-type": type, "content-length": Buffer.byteLength(given.body) }).end(given.body);
 }
 
-async function respond(request: IncomingMessage, expected: { user: string; password: string }, execute: Execute, signal: AbortSignal): Promise<Answer> {
+async function respond(request: IncomingMessage, expected: string, execute: Execute, signal: AbortSignal): Promise<Answer> {
   if (request.method !== "POST" || request.url !== "/sql") return { status: 404, body: '"no such path"' };
   if (!isAllowed(String(request.headers["neon-connection-string"] ?? ""), expected)) {
-    return refusal("28P01", `password authentication failed for user "${expected.user}"`);
+    return refusal("28P01", `password authentication failed for user "${USER}"`);
   }
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -57,10 +88,10 @@ async function respond(request: IncomingMessage, expected: { user: string; passw
   return parsed ? execute(parsed, signal) : badRequest("the body is not a query");
 }
 
-function isAllowed(connectionString: string, expected: { user: string; password: string }): boolean {
+function isAllowed(connectionString: string, expected: string): boolean {
   if (!URL.canParse(connectionString)) return false;
   const { username, password } = new URL(connectionString);
-  return isEqual(decodeURIComponent(username), expected.user) && isEqual(decodeURIComponent(password), expected.password);
+  return decodeURIComponent(username) === USER && isEqual(decodeURIComponent(password), expected);
 }
 
 function isEqual(given: string, expected: string): boolean {

@@ -4,8 +4,9 @@ import type { Socket } from "node:net";
 export interface Front {
   /** `http://127.0.0.1:port` */
   origin: string;
-  /** Takes no new connections; what is open goes on. */
-  refuse(): void;
+  /** Unix ms of the last byte either way. */
+  lastByteAt(): number;
+  /** Ends what is open. */
   close(): Promise<void>;
 }
 
@@ -20,11 +21,13 @@ export class PortTaken extends Error {}
 export async function startFront(port: number, target: string): Promise<Front> {
   const { hostname, port: targetPort } = new URL(target);
   const open = new Set<Socket>();
+  let lastByteAt = 0;
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (client) => {
     const worker = connect({ host: hostname, port: Number(targetPort), noDelay: true });
     for (const socket of [client, worker]) {
       open.add(socket);
       socket.on("error", () => {});
+      socket.on("data", () => (lastByteAt = Date.now()));
       socket.on("close", () => open.delete(socket));
     }
     client.pipe(worker, { end: false });
@@ -45,7 +48,7 @@ export async function startFront(port: number, target: string): Promise<Front> {
   const bound = address !== null && typeof address === "object" ? address.port : port;
   return {
     origin: `http://127.0.0.1:${bound}`,
-    refuse: () => void server.close(),
+    lastByteAt: () => lastByteAt,
     close: () => new Promise((resolve) => {
       server.close(() => resolve());
       for (const socket of open) socket.destroy();

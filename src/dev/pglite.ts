@@ -1,14 +1,25 @@
 /**
  * The embedded Postgres, in a process of its own: a running query blocks the whole process, and killing the process is the only way to stop one.
- * Started by `database.ts` with IPC. Argument: the data folder, then the folder of migrations (may be absent).
+ * Started by `database.ts` with IPC and its options as JSON.
  */
 import { PGlite, protocol } from "@electric-sql/pglite";
 import { createPgConfig } from "@electric-sql/pglite/node-postgres";
+import { existsSync } from "node:fs";
+import { readFile, rename, rm } from "node:fs/promises";
 import pg from "pg";
-import { takeLock } from "./lock.ts";
+import { Locked, takeLock } from "./lock.ts";
 import { migrate } from "./migrations.ts";
 import { answer } from "./wire.ts";
 import type { Session, SqlRequest, Statement, StatementResult } from "./wire.ts";
+
+export interface EmbeddedOptions {
+  /** Made when absent. */
+  dataFolder: string;
+  /** Folder of migrations to apply at every start. */
+  migrations?: string;
+  /** SQL file to run at every start: it must not mind. */
+  script?: string;
+}
 
 /** To the parent. `deadline`: a statement that may take this many ms starts now; the embedded server does not enforce statement_timeout itself. */
 export type FromChild =
@@ -85,8 +96,17 @@ function tell(message: FromChild): void {
   process.send?.(message);
 }
 
-async function open(dataFolder: string, migrations: string | undefined): Promise<{ database: PGlite; session: Embedded; unlock: () => void }> {
+/** Under another name until it is whole: a start that is cut short must not leave half a database. */
+async function initialize(dataFolder: string): Promise<void> {
+  const draft = `${dataFolder}.draft`;
+  await rm(draft, { recursive: true, force: true });
+  await (await PGlite.create({ dataDir: draft, startParams: START })).close();
+  await rename(draft, dataFolder);
+}
+
+async function open({ dataFolder, migrations, script }: EmbeddedOptions): Promise<{ database: PGlite; session: Embedded; unlock: () => void }> {
   const unlock = takeLock(`${dataFolder}.lock`);
+  if (!existsSync(dataFolder)) await initialize(dataFolder);
   const database = await PGlite.create({ dataDir: dataFolder, startParams: START });
   if (migrations) {
     const client = new pg.Client(createPgConfig(database));
@@ -94,13 +114,14 @@ async function open(dataFolder: string, migrations: string | undefined): Promise
     await migrate(client, migrations);
     await client.end();
   }
+  if (script) await database.exec(await readFile(script, "utf8"));
   const session = new Embedded(database);
   await session.reset();
   return { database, session, unlock };
 }
 
-async function main(dataFolder: string, migrations: string | undefined): Promise<void> {
-  const { database, session, unlock } = await open(dataFolder, migrations);
+async function main(options: EmbeddedOptions): Promise<void> {
+  const { database, session, unlock } = await open(options);
   const close = async (): Promise<void> => {
     await database.close();
     unlock();
@@ -127,10 +148,9 @@ async function main(dataFolder: string, migrations: string | undefined): Promise
 process.on("SIGINT", () => {});
 process.on("SIGTERM", () => {});
 
-const [, , dataFolder = "", migrations] = process.argv;
-main(dataFolder, migrations).catch((failure: unknown) => {
-  const locked = failure instanceof Error && failure.constructor.name === "Locked";
-  tell({ type: "failed", message: failure instanceof Error ? failure.message : String(failure), reason: locked ? "locked" : "other" });
+const options: EmbeddedOptions = JSON.parse(process.argv[2] ?? "");
+main(options).catch((failure: unknown) => {
+  tell({ type: "failed", message: failure instanceof Error ? failure.message : String(failure), reason: failure instanceof Locked ? "locked" : "other" });
   process.exitCode = 1;
   process.disconnect?.();
 });

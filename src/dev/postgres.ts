@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import pg from "pg";
 import type { Database } from "./database.ts";
 import { serve } from "./endpoint.ts";
@@ -16,10 +15,10 @@ export async function bridgePostgres(url: string): Promise<Database> {
   // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
   pool.on("error", () => {});
   (await pool.connect()).release();
-  const password = randomBytes(16).toString("hex");
-  const endpoint = await serve({ user: "postgres", password, database: "postgres" }, (request, signal) => execute(pool, request, signal));
+  const endpoint = await serve((request, signal) => execute(pool, request, signal));
   return {
     url: endpoint.url,
+    quiet: endpoint.quiet,
     stop: async () => {
       await endpoint.close();
       await pool.end();

@@ -1,11 +1,18 @@
 import { compileSchema } from "../lib/jsonschema.ts";
 import type { JsonValue } from "../model/json.ts";
 import type { Limits } from "../model/limits.ts";
-import type { Known } from "./compile.ts";
 import type { DefinedNode, Definition } from "./definition.ts";
 import { expressionOf } from "./expression.ts";
 import type { Flow, FlowNode, Problem } from "./flow.ts";
 import { parse } from "./syntax.ts";
+
+/** What a definition may refer to in its workspace. */
+export interface Known {
+  /** Names of the published catalog's tools. */
+  tools: ReadonlySet<string>;
+  /** Kinds of the connections, by name. */
+  connections: ReadonlyMap<string, string>;
+}
 
 /**
  * Everything about a definition that its shape does not show: ids, cycles, expressions and what they refer to, tools, connections, URLs,
@@ -82,7 +89,7 @@ function computedFields(node: DefinedNode): string[] {
 
 function workProblems(node: DefinedNode, known: Known, problem: (field: string, message: string) => Problem): Problem[] {
   if (node.type === "sql") {
-    const kind = known.connections.get(node.connection)?.kind;
+    const kind = known.connections.get(node.connection);
     const connection = kind === "postgres" ? [] : [problem("connection", kind === undefined ? `there is no connection ${node.connection}` : `${node.connection} is not a database`)];
     return node.query.includes("{%") ? [...connection, problem("query", "takes no expressions: put $1, $2, … where values go and the values in params")] : connection;
   }

@@ -3,31 +3,20 @@ import { milliseconds, type DefinedNode, type Definition } from "./definition.ts
 import { expressionOf } from "./expression.ts";
 import type { Flow, FlowNode, NodeFrame, NodeWork } from "./flow.ts";
 
-/** What a definition may refer to in its workspace. */
-export interface Known {
-  /** Names of the published catalog's tools. */
-  tools: ReadonlySet<string>;
-  /** Connections by name. */
-  connections: ReadonlyMap<string, { id: string; kind: string }>;
-}
-
-/**
- * The form the flow runs in. Connections are bound to their ids, so that a run need not look them up. Whether the flow makes sense is
- * `check`'s to say: an unknown connection is compiled to the empty id.
- */
-export function compile(definition: Definition, known: Known): Flow {
+/** The form the flow runs in, with defaults spelt out. Whether it makes sense is `check`'s to say. */
+export function compile(definition: Definition): Flow {
   const { slug, flow, outputSchema } = definition;
   return {
     format: 1,
     agent: slug,
-    nodes: flow.nodes.map((node) => compileNode(node, known)),
+    nodes: flow.nodes.map(compileNode),
     output: flow.output === undefined ? null : { value: flow.output },
     redact: flow.redact,
     structured: outputSchema !== undefined,
   };
 }
 
-function compileNode(node: DefinedNode, known: Known): FlowNode {
+function compileNode(node: DefinedNode): FlowNode {
   const { id, needs, when, forEach, retry, timeout, redact } = node;
   const frame: Omit<NodeFrame, "input"> = {
     id,
@@ -38,16 +27,15 @@ function compileNode(node: DefinedNode, known: Known): FlowNode {
     timeoutMs: timeout === undefined ? null : milliseconds(timeout),
     redact: redact ?? { send: [], trace: [] },
   };
-  return { ...frame, ...workOf(node, known) };
+  return { ...frame, ...workOf(node) };
 }
 
-function workOf(node: DefinedNode, known: Known): NodeWork & Pick<NodeFrame, "input"> {
-  const connection = (name: string) => known.connections.get(name)?.id ?? "";
+function workOf(node: DefinedNode): NodeWork & Pick<NodeFrame, "input"> {
   switch (node.type) {
     case "sql":
       return {
         type: "sql",
-        connection: connection(node.connection),
+        connection: node.connection,
         query: node.query,
         readOnly: node.readOnly,
         maxRows: node.maxRows ?? null,
@@ -58,7 +46,7 @@ function workOf(node: DefinedNode, known: Known): NodeWork & Pick<NodeFrame, "in
         type: "http",
         method: node.method,
         url: node.url,
-        connection: node.connection === undefined ? null : connection(node.connection),
+        connection: node.connection ?? null,
         input: present({ path: node.path, query: node.query, headers: node.headers, body: node.body }),
       };
     case "tool":

@@ -1,4 +1,5 @@
-import { openConnection } from "../connections/vault.ts";
+import { findDatabase } from "../connections/directory.ts";
+import { openConnection, type OpenConnection } from "../connections/vault.ts";
 import { readText, send, type EgressOptions } from "../lib/egress.ts";
 import { connectionQuery } from "../lib/sql.ts";
 import type { CallContext } from "../model/context.ts";
@@ -7,31 +8,45 @@ import type { HttpAnswer, HttpRequest, Outside } from "./task.ts";
 
 /** The world as a call of this workspace may reach it. */
 export function outsideOf(ctx: CallContext): Outside {
-  const { platform, workspace } = ctx;
+  const connections = new Connections(ctx);
   return {
     async query(connection, { text, params, ...options }, signal) {
-      const opened = await openConnection(platform, workspace.id, connection, null);
-      if (opened.kind !== "postgres") throw new GatewayError("invalid", "the connection is not a database");
+      const opened = await connections.open(connection, null);
+      if (opened.kind !== "postgres") throw new GatewayError("invalid", `the connection ${connection} is not a database`);
       return connectionQuery(opened.url, text, params, { ...options, signal });
     },
-    request: (connection, request, signal) => requestOf(ctx, connection, request, signal),
+    async request(connection, request, signal) {
+      const opened = connection === null ? null : await connections.open(connection, new URL(request.url).origin);
+      if (opened?.kind === "postgres") throw new GatewayError("invalid", `the connection ${connection} is a database`);
+      return requestOf(ctx, { ...request, headers: { ...request.headers, ...opened?.headers } }, signal);
+    },
     callTool: (name, args, options) => ctx.callTool(name, args, options),
-    now: () => platform.now(),
+    now: () => ctx.platform.now(),
     wait,
   };
 }
 
-async function requestOf(ctx: CallContext, connection: string | null, request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
-  const { platform, workspace } = ctx;
-  const opened = connection === null ? null : await openConnection(platform, workspace.id, connection, new URL(request.url).origin);
-  if (opened?.kind === "postgres") throw new GatewayError("invalid", "the connection is a database");
-  const options: EgressOptions = {
-    method: request.method,
-    headers: { ...request.headers, ...opened?.headers },
-    signal,
-    firstByteMs: Math.min(request.timeoutMs, ctx.limits.firstByteMs),
-    allowInsecure: platform.config.allowInsecureUpstreams,
-  };
+/** The workspace's connections by name. A name is looked up once a run; its secret is opened for each use. */
+class Connections {
+  readonly #ctx: CallContext;
+  readonly #ids = new Map<string, string>();
+
+  constructor(ctx: CallContext) {
+    this.#ctx = ctx;
+  }
+
+  async open(name: string, origin: string | null): Promise<OpenConnection> {
+    const id = this.#ids.get(name) ?? (await findDatabase(this.#ctx, name))?.id;
+    if (id === undefined) throw new GatewayError("invalid", `there is no connection ${name} any more`);
+    this.#ids.set(name, id);
+    return openConnection(this.#ctx.platform, this.#ctx.workspace.id, id, origin);
+  }
+}
+
+async function requestOf(ctx: CallContext, request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
+  const { method, headers } = request;
+  const { allowInsecureUpstreams: allowInsecure } = ctx.platform.config;
+  const options: EgressOptions = { method, headers, signal, firstByteMs: Math.min(request.timeoutMs, ctx.limits.firstByteMs), allowInsecure };
   if (request.body !== null) options.body = request.body;
   if (ctx.hops !== undefined) options.hops = ctx.hops;
   if (ctx.gate) options.gate = ctx.gate;

@@ -1,6 +1,5 @@
 import { GatewayError } from "../model/error.ts";
 import type { JsonValue } from "../model/json.ts";
-import { isFunction } from "./meter.ts";
 
 /**
  * What an expression gave as plain JSON of its own: no sequences, no functions, nothing shared with its inputs. `undefined` (nothing
@@ -19,7 +18,8 @@ export function plain(value: unknown, maxChars: number, maxDepth: number): JsonV
     if (part === undefined || part === null || typeof part === "string" || typeof part === "boolean") return part;
     if (typeof part === "number") return Number.isFinite(part) ? part : null;
     if (Array.isArray(part)) return part.map((item) => copy(item, depth + 1) ?? null);
-    if (typeof part !== "object" || isFunction(part)) throw new GatewayError("invalid", "the expression gives a function, not a value");
+    // Functions of JSONata are objects too, with functions of the host inside.
+    if (typeof part !== "object") throw new GatewayError("invalid", "the expression gives a function, not a value");
     const members: [string, JsonValue][] = [];
     for (const [key, member] of Object.entries(part)) {
       spend(key.length + 3);

@@ -37,7 +37,7 @@ export async function runNode(node: FlowNode, state: RunState): Promise<{ end: N
 
 async function runItems(node: FlowNode, state: RunState, notes: Notes): Promise<NodeEnd> {
   if (node.when !== null && !(await holds(node.when, state))) return { status: "skipped" };
-  const output = node.forEach === null ? await runItem(node, state, notes, 0, undefined, state.signal) : await runEach(node, node.forEach, state, notes);
+  const output = node.forEach === null ? await runItem(node, state, notes, 0, undefined) : await runEach(node, node.forEach, state, notes);
   const bytes = JSON.stringify(output).length;
   if (bytes > state.limits.nodeOutputBytes) {
     throw new GatewayError("too_large", `its output is larger than ${state.limits.nodeOutputBytes} bytes`, { data: { limit: "nodeOutputBytes" } });
@@ -51,32 +51,25 @@ async function holds(when: string, { expressions, scope }: RunState): Promise<bo
   throw new GatewayError("invalid", "when must give true or false");
 }
 
-/** The items in their order, at most `concurrency` at a time; the first that fails ends the others. */
+/** The items in their order, at most `concurrency` at a time; the first that fails fails the node, and with it the run, which stops the others. */
 async function runEach(node: FlowNode, each: NonNullable<FlowNode["forEach"]>, state: RunState, notes: Notes): Promise<JsonValue[]> {
   const items = await state.expressions.resolve(each.items, state.scope);
   if (!Array.isArray(items)) throw new GatewayError("invalid", "forEach.items must give a list");
   const most = state.limits.forEachItems;
   if (items.length > most) throw new GatewayError("too_large", `forEach.items gives ${items.length} items; the limit is ${most}`, { data: { limit: "forEachItems" } });
   notes.items = items.length;
-  const stop = new AbortController();
-  const signal = AbortSignal.any([state.signal, stop.signal]);
   const outputs: JsonValue[] = Array.from(items, () => null);
   const queue = items.entries();
   const worker = async () => {
     for (const [index, item] of queue) {
-      outputs[index] = await runItem(node, state, notes, index, item, signal);
+      outputs[index] = await runItem(node, state, notes, index, item);
     }
   };
-  try {
-    await Promise.all(Array.from({ length: Math.min(each.concurrency, items.length) }, () => worker()));
-    return outputs;
-  } catch (thrown) {
-    stop.abort(toGatewayError(thrown));
-    throw thrown;
-  }
+  await Promise.all(Array.from({ length: Math.min(each.concurrency, items.length) }, () => worker()));
+  return outputs;
 }
 
-async function runItem(node: FlowNode, state: RunState, notes: Notes, index: number, item: JsonValue | undefined, signal: AbortSignal): Promise<JsonValue> {
+async function runItem(node: FlowNode, state: RunState, notes: Notes, index: number, item: JsonValue | undefined): Promise<JsonValue> {
   const { id, scope, expressions, outside, limits, progress } = state;
   const input = without(await expressions.resolveObject(node.input, item === undefined ? scope : { ...scope, item }), node.redact.send);
   notes.sent(index, input);
@@ -87,7 +80,7 @@ async function runItem(node: FlowNode, state: RunState, notes: Notes, index: num
     progress: (report: Parameters<Progress["report"]>[0]) => progress.report(report),
     called: (auditId: string) => void notes.calls.push(auditId),
   };
-  const output = await attempts(node, input, task, signal, state.deadline, () => notes.attempts++);
+  const output = await attempts(node, input, task, state.signal, state.deadline, () => notes.attempts++);
   notes.got(index, output);
   return output;
 }

@@ -27,7 +27,7 @@ export interface ProgressReport {
 
 /** Everything a node reaches outside of the run; the one seam at which a test stands in for the world. */
 export interface Outside {
-  /** One statement on a database of the workspace; `connection` is the id of its connection. */
+  /** One statement on a database of the workspace; `connection` is the name of its connection. */
   query(connection: string, statement: Statement, signal: AbortSignal): Promise<{ rows: JsonObject[]; rowCount: number }>;
   /** One HTTP request through the egress guard, with the headers of a connection of the workspace if one is named. */
   request(connection: string | null, request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer>;

@@ -1,10 +1,13 @@
+/** Of a body that is too long this many times the limit are read and thrown away, so that the client, still sending, can hear why. */
+const DRAINED = 4;
+
 /**
- * The request's body, or null when it is longer than `limit` bytes. A declared length is believed only to refuse
- * early; without one the bytes are counted as they arrive.
+ * The request's body, or null when it is longer than `limit` bytes. A declared length is believed only where it fits;
+ * else the bytes are counted as they arrive.
  */
 export async function readBody(request: Request, limit: number): Promise<Uint8Array | null> {
   const declared = request.headers.get("content-length");
-  if (declared !== null) return Number(declared) > limit ? null : new Uint8Array(await request.arrayBuffer());
+  if (declared !== null && Number(declared) <= limit) return new Uint8Array(await request.arrayBuffer());
   if (!request.body) return new Uint8Array();
   return counted(request.body, limit);
 }
@@ -14,9 +17,10 @@ async function counted(body: ReadableStream<Uint8Array>, limit: number): Promise
   let length = 0;
   for await (const chunk of body) {
     length += chunk.length;
-    if (length > limit) return null;
-    chunks.push(chunk);
+    if (length <= limit) chunks.push(chunk);
+    if (length > limit * DRAINED) break;
   }
+  if (length > limit) return null;
   const whole = new Uint8Array(length);
   let offset = 0;
   for (const chunk of chunks) {

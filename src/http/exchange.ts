@@ -81,7 +81,7 @@ export class Exchange {
     return {
       incoming,
       codec,
-      reply: ctx.session === null ? reply : withSessionLevel(reply, request.platform, ctx.session),
+      reply: codec.era === "modern" ? reply : withSessionLevel(reply, request.platform, ctx.session),
       accepts: acceptsOf(accept),
       requestId: request.requestId,
       limits: request.limits,

@@ -13,7 +13,7 @@ const PARTS: Readonly<Record<string, (platform: Platform) => Promise<unknown>>> 
   postgres: (platform) => listWorkspaces(platform.database, { limit: 1 }),
   kv: (platform) => platform.catalog.get("readyz"),
   r2: (platform) => platform.store.head("readyz"),
-  objects: (platform) => platform.authority("readyz").version(),
+  objects: (platform) => platform.hub("readyz").announce([]),
 };
 
 /** `/readyz`: 200 when every part answers within 3 s, else 503; the body says which part is unwell. */

@@ -16,7 +16,7 @@ export type Compiled = { ok: true; check: SchemaCheck } | { ok: false; reason: s
 
 const MAX_CHARS = 256 * 1024;
 /** References followed in one check: bounds schemas that double their work at every step. */
-const MAX_REFERENCES = 50_000;
+const MAX_REFERENCES = 20_000;
 /** Schemas applied to the same value one inside the other. */
 const MAX_CHAIN = 64;
 

@@ -89,7 +89,7 @@ function schema(value: JsonValue, walk: Walk): Clean {
   if (!isObject(value)) return refuse(walk, "must be a schema: an object, true or false");
   if (walk.depth > MAX_DEPTH) return refuse(walk, `nests deeper than ${MAX_DEPTH}`);
   if (++walk.tally.nodes > MAX_NODES) return refuse({ at: "" }, `has more than ${MAX_NODES} subschemas`);
-  const clean: { [keyword: string]: unknown } = Object.create(null);
+  const clean: { [keyword: string]: unknown } = {};
   for (const [keyword, member] of Object.entries(value)) {
     const read = KEYWORDS.get(keyword);
     if (read) clean[keyword] = read(member, { ...walk, at: `${walk.at}/${keyword}`, depth: walk.depth + 1 });

@@ -79,7 +79,7 @@ function mismatch(message: string): GatewayError {
 
 function valueAt(root: JsonValue | undefined, path: readonly string[]): JsonValue | undefined {
   let value = root;
-  for (const name of path) value = isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+  for (const name of path) value = isObject(value) ? value[name] : undefined;
   return value;
 }
 

@@ -15,6 +15,9 @@ const HOP_KEYS: readonly string[] = [VERSION_KEY, CAPABILITIES_KEY, CLIENT_INFO_
 /** Of a request also what travels by other means. Baggage may name people, so it is not carried to other parties. */
 const REQUEST_KEYS: readonly string[] = [...HOP_KEYS, "progressToken", "traceparent", "tracestate", "baggage"];
 
+const OWN_KEYS: Readonly<Record<string, JsonText>> = { [SERVER_INFO_KEY]: IMPLEMENTATION_TEXT };
+const OWN_META: JsonText = `{"${SERVER_INFO_KEY}":${IMPLEMENTATION_TEXT}}`;
+
 /** `_meta` of a request, split: the progress token as written, and what goes on to the target (null: nothing is left). */
 export function requestMeta(meta: JsonText | null): { progressToken: JsonText | null; rest: JsonText | null } {
   const members = meta === null ? null : membersOf(meta);
@@ -34,8 +37,8 @@ export function carriedMeta(meta: JsonText): JsonText | null {
 
 /** `_meta` of a modern result: what is carried, our own name, and the id of the listen request it closes. */
 export function answerMeta(meta: JsonText | null, subscription: JsonText | null): JsonText {
-  const own: Record<string, JsonText> = { [SERVER_INFO_KEY]: IMPLEMENTATION_TEXT };
-  if (subscription !== null) own[SUBSCRIPTION_KEY] = subscription;
   const carried = meta === null ? null : carriedMeta(meta);
+  if (carried === null && subscription === null) return OWN_META;
+  const own = subscription === null ? OWN_KEYS : { ...OWN_KEYS, [SUBSCRIPTION_KEY]: subscription };
   return editObject(carried ?? "{}", { set: own });
 }

@@ -17,10 +17,9 @@ export function modernNotice({ id, call }: Incoming, notification: Notification)
   return unwanted ? null : noticeText(call, notification);
 }
 
-/** The same for a legacy client: without a level of its own it gets every log message (MCP 2025-11-25, logging). */
+/** The same for a legacy client. The level of its log messages is its session's matter, not the call's. */
 export function legacyNotice({ call }: Incoming, notification: Notification): JsonText | null {
-  const unwanted = notification.method === "notifications/message" && call.logLevel !== null && isBelow(call.logLevel, notification);
-  return unwanted ? null : noticeText(call, notification);
+  return noticeText(call, notification);
 }
 
 /** Whether a log message is less than `least`. An unknown level is: it cannot be compared. */

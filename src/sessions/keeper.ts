@@ -71,7 +71,9 @@ export class SessionKeeper implements UpstreamSessionApi {
 
   async #initialize(spec: UpstreamSessionSpec): Promise<Opened> {
     const { workspace, url, connection, headers, capabilities, timeoutMs } = spec;
-    const opened = await openSession(plainLink(this.#platform, url, headers), capabilities, AbortSignal.timeout(timeoutMs));
+    const link = plainLink(this.#platform, url, headers);
+    // Nobody's signal: whoever gives up waiting must not take it from the others. The first-byte limit ends it.
+    const opened = await openSession({ ...link, limits: { ...link.limits, firstByteMs: timeoutMs } }, capabilities, new AbortController().signal);
     if (!opened.ok) return opened;
     this.#keep({ workspace, url, connection, state: opened.state, usedAt: this.#platform.now() });
     return opened;

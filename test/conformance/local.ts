@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -21,7 +20,7 @@ export interface Local {
 /** Starts it on a free port with a data folder of its own, as `npm start` does. Throws with what it printed when it does not come up. */
 export async function startLocal(): Promise<Local> {
   const data = await mkdtemp(join(tmpdir(), "causeway-"));
-  const env = { ...process.env, CAUSEWAY_DATA: data, PORT: String(await freePort()) };
+  const env = { ...process.env, CAUSEWAY_DATA: data, PORT: "0" };
   const child = spawn(process.execPath, [...process.execArgv, join(root, "src/dev/start.ts")], { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
   const stop = async () => {
     await ended(child, "SIGINT");
@@ -64,15 +63,6 @@ async function post(url: string, token: string, body: Record<string, unknown>): 
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
   const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
   if (!response.ok) throw new Error(`POST ${url}: ${response.status} ${await response.text()}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (address === null || typeof address === "string") throw new Error("no free port");
-  return address.port;
 }
 
 function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {

@@ -18,7 +18,7 @@ export async function startTestDatabase(): Promise<Database & { folder: string }
   await cp(await template(), dataFolder, { recursive: true, mode: constants.COPYFILE_FICLONE });
   const database = await startDatabase({ dataFolder });
   return {
-    url: database.url,
+    ...database,
     folder,
     stop: async () => {
       await database.stop();

@@ -67,7 +67,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   ]);
   const operatorToken = randomBytes(24).toString("base64url");
   const masterKey = randomBytes(32).toString("base64");
-  const vars = { MASTER_KEY: masterKey, DATABASE_URL: database.url, OPERATOR_TOKEN: operatorToken, ALLOW_INSECURE_UPSTREAMS: "1", ...options.vars };
+  const vars = { MASTER_KEY: masterKey, DATABASE_URL: database.url, OPERATOR_TOKEN: operatorToken, ALLOW_INSECURE_UPSTREAMS: "1", HOSTS: "127.0.0.1,localhost", ...options.vars };
   const logs: string[] = [];
   const runtime = await startRuntime({
     workers: [

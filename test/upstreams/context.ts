@@ -88,7 +88,7 @@ export function bench(url: string, own: { limits?: Partial<Record<keyof Limits, 
       background,
     };
   };
-  const start: Bench["start"] = (call, ctx) => invokeMcp({ kind: "mcp", upstream: upstream.slug, name: nameOf(call) }, call, ctx, snapshot);
+  const start: Bench["start"] = (call, ctx) => invokeMcp({ kind: "mcp", upstream: upstream.id, name: nameOf(call) }, call, ctx, snapshot);
   return {
     platform,
     upstream,
@@ -129,7 +129,7 @@ export function callOf(method: string, params: JsonObject, own: Partial<Omit<Cal
 }
 
 export function toolEntry(name: string, own: Partial<ToolEntry> = {}): ToolEntry {
-  return { name: `up_${name}`, target: { kind: "mcp", upstream: "up", name }, annotations: {}, hash: "h", shard: 0, start: 0, end: 0, headers: [], toolsets: [], checkOutput: false, ...own };
+  return { name: `up_${name}`, target: { kind: "mcp", upstream: "up_1", name }, annotations: {}, hash: "h", shard: 0, start: 0, end: 0, headers: [], toolsets: [], checkOutput: false, ...own };
 }
 
 function nameOf(call: Call): string {
@@ -162,7 +162,7 @@ function snapshotOf(workspace: string, upstream: UpstreamEntry, tools: ToolEntry
     resources: new Map(),
     templates: new Map(),
     prompts: new Map(),
-    upstreams: new Map([[upstream.slug, upstream]]),
+    upstreams: new Map([[upstream.id, upstream]]),
     toolsets: new Map(),
   };
 }

@@ -25,7 +25,7 @@ import {
   text,
   wait,
 } from "./catalogue.ts";
-import { declaredBy, registerRounds, roundPrompt, ROUND_STATE } from "./rounds.ts";
+import { declaredBy, registerAsking, registerRounds, roundPrompt, ROUND_STATE } from "./rounds.ts";
 import { type Running, runAsProgram, serve } from "./serve.ts";
 
 /** Answers of one text block. */

@@ -1,7 +1,7 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
-import { bodyLimit } from "hono/body-limit";
 import type { Platform } from "../../model/context.ts";
 import { GatewayError } from "../../model/error.ts";
+import { readBody } from "../body.ts";
 import { agentRoutes } from "./agents.ts";
 import { builtinRoutes } from "./builtins.ts";
 import { catalogRoutes } from "./catalog.ts";
@@ -41,17 +41,16 @@ export function apiApp(platform: Platform): Api {
     c.set("platform", platform);
     c.set("requestId", requestIdOf(c));
     await next();
-    c.header("X-Request-Id", c.var.requestId);
+    c.header("Causeway-Request-Id", c.var.requestId);
     if (!c.res.headers.has("Cache-Control")) c.header("Cache-Control", "no-store");
   });
-  app.use(
-    bodyLimit({
-      maxSize: platform.config.limits.bodyBytes,
-      onError: () => {
-        throw new GatewayError("too_large", `the body is larger than ${platform.config.limits.bodyBytes} bytes (limit bodyBytes)`);
-      },
-    }),
-  );
+  app.use(async (c, next) => {
+    const { bodyBytes } = platform.config.limits;
+    const body = c.req.raw.body === null ? undefined : await readBody(c.req.raw, bodyBytes);
+    if (body === null) throw new GatewayError("too_large", `the body is larger than ${bodyBytes} bytes (limit bodyBytes)`);
+    if (body) c.req.raw = new Request(c.req.raw, { body });
+    await next();
+  });
   for (const register of [
     operatorRoutes,
     workspaceRoutes,

@@ -56,7 +56,7 @@ export async function openSession(link: Link, capabilities: JsonObject, signal: 
     if (!(thrown instanceof GatewayError)) throw thrown;
     return { ok: false, error: thrown, foreign: thrown.code === "upstream_invalid" };
   } finally {
-    watch.close(false);
+    watch.close();
   }
 }
 

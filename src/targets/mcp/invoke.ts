@@ -44,7 +44,7 @@ export async function* invokeMcp(target: McpTarget, call: Call, ctx: CallContext
   const leave = enter(`${ctx.workspace.id} ${upstream.id}`, Math.min(upstream.concurrency, ctx.limits.upstreamConcurrency), ctx.platform.now);
   let verdict: Verdict = "unknown";
   try {
-    const entry = call.method === "tools/call" ? toolOf(snapshot, target, call) : null;
+    const entry = call.method === "tools/call" ? toolOf(snapshot, target, upstream, call) : null;
     const outcome = yield* travel(await journeyOf(target, call, ctx, upstream, entry), isRepeatable(call, entry));
     verdict = "well";
     return outcome;
@@ -126,9 +126,11 @@ function isRepeatable(call: Call, entry: ToolEntry | null): boolean {
 }
 
 /** The catalog's entry of a target. Clients call it by the workspace's name, one-to-one endpoints by the upstream's. */
-function toolOf(snapshot: Snapshot, target: McpTarget, call: Call): ToolEntry | null {
-  const named = typeof call.params.name === "string" ? snapshot.tools.get(call.params.name) : undefined;
-  if (named && isAt(named, target)) return named;
+function toolOf(snapshot: Snapshot, target: McpTarget, upstream: UpstreamEntry, call: Call): ToolEntry | null {
+  for (const name of [call.params.name, `${upstream.slug}_${target.name}`]) {
+    const entry = typeof name === "string" ? snapshot.tools.get(name) : undefined;
+    if (entry && isAt(entry, target)) return entry;
+  }
   for (const entry of snapshot.tools.values()) if (isAt(entry, target)) return entry;
   return null;
 }

@@ -38,10 +38,10 @@ export interface LegacyTry {
 export async function* tryLegacy(call: Call, ctx: CallContext, { link, name, key, session, until }: LegacyTry): Attempting {
   const { state } = session;
   const request = legacyRequest(call, name);
+  const leave = await link.gate?.enter(ctx.signal);
   let begun = false;
   const watch = new Watch(link, ctx.signal, { until, onCancel: () => (begun ? cancel(link, state, request, ctx) : Promise.resolve()) });
   let finished = false;
-  const leave = await link.gate?.enter(ctx.signal);
   try {
     await lowerLevel(call, link, key, session, watch.signal);
     begun = true;
@@ -68,7 +68,7 @@ export async function* tryLegacy(call: Call, ctx: CallContext, { link, name, key
     leave?.();
     // Left early without a signal (the caller stopped reading): the upstream still has to be told.
     if (begun && !finished && !watch.signal.aborted) ctx.waitUntil(cancel(link, state, request, ctx));
-    watch.close(finished);
+    watch.close();
   }
 }
 

@@ -166,7 +166,7 @@ async function ask(link: Link, speaking: Speaking, method: string, params: JsonO
     }
     throw invalidAnswer(`it did not answer ${method}`);
   } finally {
-    watch.close(false);
+    watch.close();
   }
 }
 

@@ -30,10 +30,9 @@ export interface ModernTry {
 
 /** One POST to a modern upstream. Closing it is the cancellation (MCP 2026-07-28, streamable HTTP). */
 export async function* tryModern(call: Call, ctx: CallContext, { link, name, revision, params, until }: ModernTry): Attempting {
-  const request = modernRequest(call, name, revision, carriedCapabilities(call, ctx.revision), params);
-  const watch = new Watch(link, ctx.signal, { until });
-  let finished = false;
+  const request = modernRequest(audible(call, ctx.revision), name, revision, carriedCapabilities(call, ctx.revision), params);
   const leave = await link.gate?.enter(ctx.signal);
+  const watch = new Watch(link, ctx.signal, { until });
   try {
     const response = await post(link, request, watch.signal).catch(unreached);
     if (!(response instanceof Response)) return response;
@@ -45,16 +44,19 @@ export async function* tryModern(call: Call, ctx: CallContext, { link, name, rev
         const notification = passedOn(message.method, message.params, request.progressToken);
         if (notification) yield notification;
       } else if (message.kind !== "request" && isOurs(message.id, request.id)) {
-        const attempt = answered(message, call, ctx);
-        finished = true;
-        return attempt;
+        return answered(message, call, ctx);
       }
     }
     throw invalidAnswer("it ended without a response to the request");
   } finally {
     leave?.();
-    watch.close(finished);
+    watch.close();
   }
+}
+
+/** A legacy client says once for its session what it wants to hear; what is too much for it is dropped on the way back. */
+function audible(call: Call, clientRevision: string): Call {
+  return isModern(clientRevision) ? call : { ...call, logLevel: "debug" };
 }
 
 function post(link: Link, request: UpstreamRequest, signal: AbortSignal): Promise<Response> {

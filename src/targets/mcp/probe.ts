@@ -58,7 +58,7 @@ async function ask(link: Link, revision: string, signal: AbortSignal): Promise<D
     if (thrown instanceof GatewayError && thrown.code === "upstream_invalid") return { era: "legacy" };
     throw thrown;
   } finally {
-    watch.close(false);
+    watch.close();
   }
 }
 

@@ -43,18 +43,9 @@ export async function joinSession(key: string, upstream: UpstreamEntry, link: Li
 function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = () => reject(signal.reason instanceof GatewayError ? signal.reason : new GatewayError("cancelled", "the call was cancelled"));
-    if (signal.aborted) return stop();
     signal.addEventListener("abort", stop, { once: true });
-    const settled = () => signal.removeEventListener("abort", stop);
-    work.then(
-      (value) => {
-        settled();
-        resolve(value);
-      },
-      (cause) => {
-        settled();
-        reject(new GatewayError("unavailable", "the object that keeps the upstream's session did not answer", { cause, retryAfter: 1 }));
-      },
-    );
+    const fail = (cause: unknown) => reject(new GatewayError("unavailable", "the object that keeps the upstream's session did not answer", { cause, retryAfter: 1 }));
+    work.then(resolve, fail).finally(() => signal.removeEventListener("abort", stop));
+    if (signal.aborted) stop();
   });
 }

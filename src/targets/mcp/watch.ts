@@ -1,10 +1,11 @@
 import { GatewayError } from "../../model/error.ts";
+import { stop, type Timer, within } from "../../lib/clock.ts";
 import type { Link } from "./link.ts";
 
 export interface WatchOptions {
   /** Unix ms at which the exchange ends, whatever comes in. */
   until: number;
-  /** Runs when `outer` fires, before the request is closed; it is waited for, at most a second. */
+  /** Runs when the exchange is cut short, before its request is closed; waited for at most a second. Never rejects. */
   onCancel?: () => Promise<void>;
 }
 
@@ -22,7 +23,8 @@ export class Watch {
   #limit: number;
   #since: number;
   #answered = false;
-  #timer: ReturnType<typeof setTimeout> | null = null;
+  #timer: Timer | null = null;
+  #over = false;
 
   constructor(link: Link, outer: AbortSignal, options: WatchOptions) {
     this.#link = link;
@@ -46,6 +48,8 @@ export class Watch {
     this.#answered = true;
     this.#limit = this.#link.limits.idleMs;
     this.active();
+    // The timer only ever moves later by itself.
+    if (this.#limit < this.#link.limits.firstByteMs) this.#arm();
   }
 
   /** Something that means something came in; comments do not. */
@@ -53,11 +57,11 @@ export class Watch {
     this.#since = this.#link.now();
   }
 
-  /** The exchange is over. What is still open is closed, which to a modern upstream is the cancellation. */
-  close(finished: boolean): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
+  /** The exchange is over: lets go of timer and listener. What is still unread, its reader gives up. */
+  close(): void {
+    this.#over = true;
+    stop(this.#timer);
     this.#outer.removeEventListener("abort", this.#cancel);
-    if (!finished && !this.signal.aborted) this.#controller.abort(new GatewayError("cancelled", "the call was cancelled"));
   }
 
   #due(): number {
@@ -65,6 +69,8 @@ export class Watch {
   }
 
   #arm(): void {
+    if (this.#over) return;
+    stop(this.#timer);
     this.#timer = setTimeout(this.#check, Math.max(0, this.#due() - this.#link.now()));
   }
 
@@ -82,23 +88,13 @@ export class Watch {
   readonly #cancel = (): void => void this.#finish(this.#outer.reason);
 
   async #finish(reason: unknown): Promise<void> {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    if (this.#options.onCancel) await withinMs(this.#options.onCancel(), CANCEL_NOTICE_MS);
+    if (this.#over) return;
+    this.close();
+    if (this.#options.onCancel) await within(CANCEL_NOTICE_MS, this.#options.onCancel());
     this.#end(reason);
   }
 
   #end(reason: unknown): void {
     this.#controller.abort(reason instanceof GatewayError ? reason : new GatewayError("cancelled", "the call was cancelled", { cause: reason }));
   }
-}
-
-function withinMs(work: Promise<void>, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    const done = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    work.then(done, done);
-  });
 }
