@@ -25,14 +25,14 @@ create table if not exists items (
 );
 
 insert into customers (id, name, email, country) values
-  (1, 'Ada Byron', 'ada@example.com', 'GB'),
-  (2, 'Grace Brewster', 'grace@example.com', 'US'),
-  (3, 'Katherine Coleman', 'katherine@example.com', 'US'),
-  (4, 'Hedwig Kiesler', 'hedwig@example.com', 'AT'),
-  (5, 'Emmy Nöther', 'emmy@example.com', 'DE'),
-  (6, 'Sofja Kowalewskaja', 'sofja@example.com', 'SE'),
-  (7, 'Mary Fairfax', 'mary@example.com', 'GB'),
-  (8, 'Hypatia Theon', 'hypatia@example.com', 'EG')
+  (1, 'Alder Books', 'orders@alder.example.com', 'GB'),
+  (2, 'Birch Cycles', 'orders@birch.example.com', 'US'),
+  (3, 'Cedar Tools', 'orders@cedar.example.com', 'US'),
+  (4, 'Douglas Radio', 'orders@douglas.example.com', 'AT'),
+  (5, 'Elm Optics', 'orders@elm.example.com', 'DE'),
+  (6, 'Fir Sailing', 'orders@fir.example.com', 'SE'),
+  (7, 'Gingko Maps', 'orders@gingko.example.com', 'GB'),
+  (8, 'Hazel Clocks', 'orders@hazel.example.com', 'EG')
 on conflict do nothing;
 
 insert into orders (id, customer_id, status, placed_on)

@@ -166,6 +166,14 @@ describe("a modern upstream", () => {
     expect(textOf((await own.run({ ...call, capabilities: { sampling: {} } })).outcome)).toBe("The client samples");
   });
 
+  test("is told of a capability only when the client can be asked: not a legacy one", async () => {
+    const upstream = await raw((request, socket) => reply(socket, 200, "application/json", answerTo(request, '{"content":[]}')));
+    const own = bench(upstream.url, { upstream: { era: MODERN } });
+    for (const revision of ["2026-07-28", "2025-11-25"]) await own.run(callOf("tools/call", { name: "t" }, { capabilities: { sampling: {}, elicitation: {} } }), { revision });
+    const told = upstream.requests.map(({ body }) => JSON.parse(body).params._meta["io.modelcontextprotocol/clientCapabilities"]);
+    expect(told).toEqual([{ sampling: {}, elicitation: {} }, {}]);
+  });
+
   test("is told nothing but what this hop says of itself: our version, our name, a child span, the client's other keys", async () => {
     const upstream = await raw((request, socket) => reply(socket, 200, "application/json", answerTo(request, '{"content":[]}')));
     const trace = { traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", tracestate: "v=1" };
@@ -293,7 +301,8 @@ describe.each([["modern", MODERN], ["legacy", LEGACY]] as const)("bytes pass thr
         const args = `{ "a" : ${argument} }`;
         answer = `{ "content":[], "structuredContent" : ${member} }`;
         const { outcome } = await own.run(callOf("tools/call", { name: "t" }, { arguments: args }));
-        expect(seen).toContain(`"arguments":${args}`);
+        const [before, after, ...more] = seen.split(`"arguments":${args}`);
+        expect([before?.endsWith('"params":{"name":"t",'), after?.startsWith(era === MODERN ? ',"_meta":{' : "}"), more]).toEqual([true, true, []]);
         expect(outcome).toEqual({ type: "complete", result: answer });
       }),
       { numRuns: 60 },

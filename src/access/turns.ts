@@ -1,3 +1,5 @@
+import { wait } from "../lib/clock.ts";
+
 const FIRST_PAUSE_MS = 4;
 const LONGEST_PAUSE_MS = 64;
 const PATIENCE_MS = 1_000;
@@ -12,7 +14,7 @@ export type Asking = Set<string>;
 export async function inTurn<T>(asking: Asking, key: string, recall: () => T | null, ask: () => Promise<T>): Promise<T> {
   let pause = FIRST_PAUSE_MS;
   for (let waited = 0; waited < PATIENCE_MS && asking.has(key); waited += pause) {
-    await new Promise((resolve) => setTimeout(resolve, pause));
+    await wait(pause);
     const found = recall();
     if (found !== null) return found;
     pause = Math.min(LONGEST_PAUSE_MS, pause * 2);

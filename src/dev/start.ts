@@ -29,9 +29,12 @@ async function start(): Promise<void> {
   await checkPort(port);
 
   const ports = portsOf(folder.read("ports.json"));
+  const opening = track(openPlatformDatabase(folder.path, process.env.DATABASE_URL));
+  // A database elsewhere is tried before anything else is made.
+  if (process.env.DATABASE_URL) await opening;
   // All are awaited even if one fails: what came up must be known to be stopped.
   const [platform, demo, everything, worker] = await allOrNone([
-    track(openPlatformDatabase(folder.path, process.env.DATABASE_URL)),
+    opening,
     track(startDatabase({ dataFolder: join(folder.path, "demo"), script: join(ROOT, "examples/demo-database.sql") }, { port: ports.demo, password: folder.secrets.demoPassword })),
     track(startEverything(ports.everything)),
     bundle(LOCAL_ENTRY),

@@ -71,7 +71,7 @@ export class Meter {
 }
 
 /** A function of JSONata. Told by what JSON cannot carry: data may hold members of any name. */
-export function isFunction(value: unknown): boolean {
+function isFunction(value: unknown): boolean {
   if (typeof value === "function") return true;
   if (typeof value !== "object" || value === null) return false;
   if ("implementation" in value && typeof value.implementation === "function") return true;

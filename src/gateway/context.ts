@@ -1,5 +1,5 @@
 import { newId } from "../lib/ids.ts";
-import type { Call } from "../model/call.ts";
+import { bareCall, type Call } from "../model/call.ts";
 import type { CatalogVersion } from "../model/catalog.ts";
 import type { CallContext, NestedOptions, RequestContext, SessionHandle } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
@@ -70,17 +70,6 @@ function nested(scope: CallScope, parent: CallContext, name: string, args: JsonO
 }
 
 function callOf(name: string, args: JsonObject, idempotencyKey: string | undefined): Call {
-  return {
-    method: "tools/call",
-    params: { name, arguments: args },
-    raw: { arguments: JSON.stringify(args), meta: idempotencyKey ? JSON.stringify({ "causeway/idempotencyKey": idempotencyKey }) : null },
-    progressToken: null,
-    capabilities: {},
-    clientInfo: null,
-    logLevel: null,
-    trace: { traceparent: null, tracestate: null },
-    inputResponses: null,
-    requestState: null,
-    headerParam: null,
-  };
+  const meta = idempotencyKey ? JSON.stringify({ "causeway/idempotencyKey": idempotencyKey }) : null;
+  return bareCall("tools/call", { name, arguments: args }, { raw: { arguments: JSON.stringify(args), meta } });
 }

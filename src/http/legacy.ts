@@ -1,6 +1,6 @@
 import { forgetCaller } from "../access/authenticate.ts";
 import { randomToken } from "../lib/ids.ts";
-import type { Call } from "../model/call.ts";
+import { bareCall } from "../model/call.ts";
 import type { SessionHandle } from "../model/context.ts";
 import type { JsonText } from "../model/json.ts";
 import type { Classified, InitializeRequest } from "../protocol/classify.ts";
@@ -18,25 +18,20 @@ const UNSTATED_REVISION = "2025-03-26";
 /** The handshake. The session id carries what was agreed, so no store is asked on later requests. */
 export async function initialize(exchange: Exchange, id: JsonText, request: InitializeRequest): Promise<Response> {
   const { platform, workspace, principal } = exchange.facts.request;
+  const { capabilities, clientInfo } = request;
   const revision = negotiate(request.revision);
   const claims: SessionClaims = {
     id: randomToken(16),
     workspace: workspace.id,
     principal: principal.id,
     revision,
-    capabilities: request.capabilities,
-    clientInfo: request.clientInfo,
+    capabilities,
+    clientInfo,
     expiresAt: Math.min(platform.now() + SESSION_MS, principal.expiresAt ?? Infinity),
   };
-  const response = await exchange.run({ id, call: handshake(request) }, handshakeCodec(revision), { session: handleOf(claims), disconnectCancels: false });
+  const response = await exchange.run({ id, call: bareCall("initialize", {}, { capabilities, clientInfo }) }, handshakeCodec(revision), { session: handleOf(claims), disconnectCancels: false });
   if (response.ok) response.headers.set("mcp-session-id", await mintSession(platform.config.masterKey, claims));
   return response;
-}
-
-function handshake({ capabilities, clientInfo }: InitializeRequest): Call {
-  const raw = { arguments: null, meta: null };
-  const nothing = { progressToken: null, logLevel: null, inputResponses: null, requestState: null, headerParam: null };
-  return { method: "initialize", params: {}, raw, capabilities, clientInfo, trace: { traceparent: null, tracestate: null }, ...nothing };
 }
 
 /** Writes what `server/discover` found as the answer to `initialize`. */

@@ -1,4 +1,3 @@
-import type { NeonQueryFunction } from "@neondatabase/serverless";
 import type { Database } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
 import type { JsonObject } from "../model/json.ts";
@@ -84,6 +83,7 @@ export async function connectionQuery(
   params: readonly unknown[],
   options: { readOnly: boolean; timeoutMs: number; signal: AbortSignal; maxRows: number },
 ): Promise<{ rows: JsonObject[]; rowCount: number }> {
+  checkDatabaseUrl(url, true);
   const first = sql`select set_config('statement_timeout', ${String(options.timeoutMs)}, true)`;
   const results = await batch(url, [first, { text, params }], { ...options, plain: true }).catch((failure: unknown) => {
     throw tenantError(failure, options.signal);
@@ -133,7 +133,7 @@ async function batch(
   options: { readOnly?: boolean; signal?: AbortSignal | undefined; timeoutMs: number; plain?: boolean },
 ): Promise<Result[]> {
   const { neon } = await driver();
-  const connection = openConnection(neon, url);
+  const connection = neon(url, { fullResults: true });
   const parserOf = options.plain ? jsonParser : rowParser;
   const types = { getTypeParser: parserOf };
   const stop = new AbortController();
@@ -149,14 +149,6 @@ async function batch(
   } finally {
     clearTimeout(timer);
     options.signal?.removeEventListener("abort", leave);
-  }
-}
-
-function openConnection(neon: Driver["neon"], url: string): NeonQueryFunction<false, true> {
-  try {
-    return neon(url, { fullResults: true });
-  } catch (cause) {
-    throw new GatewayError("invalid", "the database URL cannot be used", { cause });
   }
 }
 

@@ -46,6 +46,24 @@ export interface Call {
   headerParam: ((name: string) => string | null) | null;
 }
 
+/** A call that nobody sent over the wire: made by the gateway for a flow, or in place of a message without one. */
+export function bareCall(method: string, params: JsonObject, said: Partial<Call> = {}): Call {
+  return {
+    method,
+    params,
+    raw: { arguments: null, meta: null },
+    progressToken: null,
+    capabilities: {},
+    clientInfo: null,
+    logLevel: null,
+    trace: { traceparent: null, tracestate: null },
+    inputResponses: null,
+    requestState: null,
+    headerParam: null,
+    ...said,
+  };
+}
+
 /** A server notification that belongs to one call. Progress leaves out the token: the codec adds the client's. */
 export interface Notification {
   method: "notifications/progress" | "notifications/message" | (string & {});

@@ -1,5 +1,5 @@
 import type { Matcher } from "../model/catalog.ts";
-import type { JsonObject, JsonValue } from "../model/json.ts";
+import { isObject, type JsonValue } from "../model/json.ts";
 
 /** `misfit`: the argument is of a type the matcher cannot speak about, so nothing may be concluded from it. */
 export type Fit = "yes" | "no" | "misfit";
@@ -79,10 +79,6 @@ function member(value: JsonValue, name: string): Found {
   if (!isObject(value)) return { at: "misfit" };
   const item = Object.hasOwn(value, name) ? value[name] : undefined;
   return item === undefined ? { at: "absent" } : { at: "value", value: item };
-}
-
-function isObject(value: JsonValue): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function yes(holds: boolean): Fit {

@@ -1,6 +1,5 @@
 import type { ClientCapabilities } from "../model/call.ts";
-import type { JsonObject, JsonValue } from "../model/json.ts";
-import { isObject } from "./jsonrpc.ts";
+import { isObject, type JsonObject, type JsonValue } from "../model/json.ts";
 
 /**
  * Client capabilities as declared; null when a known one has the wrong type. `elicitation: {}` means form only

@@ -1,5 +1,5 @@
 import type { ClientCapabilities } from "../model/call.ts";
-import type { JsonObject, JsonText } from "../model/json.ts";
+import { isObject, type JsonObject, type JsonText } from "../model/json.ts";
 import type { Limits } from "../model/limits.ts";
 import { Members } from "../lib/json.ts";
 import type { Strict } from "../lib/json.ts";
@@ -10,7 +10,7 @@ import { capabilitiesOf, clientInfoOf } from "./capabilities.ts";
 import type { Codec, Incoming } from "./codec.ts";
 import { logLevelOf, modernCall } from "./decode.ts";
 import { decodeHeaderValue } from "./headers.ts";
-import { BAD_LEGACY_HTTP, errorText, HEADER_MISMATCH, INVALID_PARAMS, INVALID_REQUEST, isObject, METHOD_NOT_FOUND, PARSE_ERROR, UNSUPPORTED_VERSION } from "./jsonrpc.ts";
+import { BAD_LEGACY_HTTP, errorText, HEADER_MISMATCH, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, UNSUPPORTED_VERSION } from "./jsonrpc.ts";
 import { messageOf } from "./message.ts";
 import type { Message } from "./message.ts";
 import { CAPABILITIES_KEY, CLIENT_INFO_KEY, LOG_LEVEL_KEY, VERSION_KEY } from "./meta.ts";

@@ -1,8 +1,7 @@
 import { LOG_LEVELS } from "../model/call.ts";
 import type { Call, LogLevel, TraceContext } from "../model/call.ts";
-import type { JsonValue } from "../model/json.ts";
+import { isObject, type JsonValue } from "../model/json.ts";
 import { capabilitiesOf, clientInfoOf } from "./capabilities.ts";
-import { isObject } from "./jsonrpc.ts";
 import { CAPABILITIES_KEY, CLIENT_INFO_KEY, LOG_LEVEL_KEY, requestMeta } from "./meta.ts";
 import type { Message } from "./message.ts";
 import { METHODS } from "./methods.ts";

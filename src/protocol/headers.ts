@@ -1,8 +1,8 @@
 import type { Call } from "../model/call.ts";
 import type { HeaderParam } from "../model/catalog.ts";
 import { GatewayError } from "../model/error.ts";
-import type { JsonObject, JsonValue } from "../model/json.ts";
-import { HEADER_MISMATCH, isObject } from "./jsonrpc.ts";
+import { isObject, type JsonObject, type JsonValue } from "../model/json.ts";
+import { HEADER_MISMATCH } from "./jsonrpc.ts";
 
 const PREFIX = "=?base64?";
 const SUFFIX = "?=";

@@ -37,7 +37,3 @@ export function notificationText(method: string, params: JsonText): JsonText {
 export function isId(value: JsonValue | undefined): value is string | number {
   return typeof value === "string" || Number.isInteger(value);
 }
-
-export function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}

@@ -1,6 +1,5 @@
-import type { JsonText, JsonValue } from "../model/json.ts";
+import { isObject, type JsonText, type JsonValue } from "../model/json.ts";
 import { editObject, elementsOf, memberOf } from "../lib/json.ts";
-import { isObject } from "./jsonrpc.ts";
 
 /** Content types by the revision that brought them. SDK clients refuse a whole result over one they do not know. */
 const SINCE: ReadonlyMap<string, string> = new Map([

@@ -1,6 +1,6 @@
 import type { Members } from "../lib/json.ts";
-import type { JsonObject, JsonText, JsonValue } from "../model/json.ts";
-import { isId, isObject } from "./jsonrpc.ts";
+import { isObject, type JsonObject, type JsonText, type JsonValue } from "../model/json.ts";
+import { isId } from "./jsonrpc.ts";
 import { VERSION_KEY } from "./meta.ts";
 
 /** One JSON-RPC message, looked at but not yet believed: nothing but its outer shape is checked. */

@@ -1,6 +1,5 @@
 import { LOG_LEVELS } from "../model/call.ts";
-import type { JsonObject, JsonValue } from "../model/json.ts";
-import { isObject } from "./jsonrpc.ts";
+import { isObject, type JsonObject, type JsonValue } from "../model/json.ts";
 
 type Check = (value: JsonValue) => boolean;
 

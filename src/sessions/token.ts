@@ -1,8 +1,7 @@
 import type { ClientCapabilities } from "../model/call.ts";
-import type { JsonValue } from "../model/json.ts";
+import { isObject, type JsonValue } from "../model/json.ts";
 import { derive, equalText, fromBase64Url, hmac, toBase64Url } from "../lib/crypto.ts";
 import { capabilitiesOf, clientInfoOf } from "../protocol/capabilities.ts";
-import { isObject } from "../protocol/jsonrpc.ts";
 
 /** What a legacy session id says of itself. */
 export interface SessionClaims {

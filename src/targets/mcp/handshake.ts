@@ -1,9 +1,8 @@
 import type { UpstreamSessionState } from "../../model/context.ts";
 import { GatewayError } from "../../model/error.ts";
-import type { JsonObject, JsonText } from "../../model/json.ts";
+import { isObject, type JsonObject, type JsonText } from "../../model/json.ts";
 import { discard, send } from "../../lib/egress.ts";
 import { IMPLEMENTATION } from "../../protocol/identity.ts";
-import { isObject } from "../../protocol/jsonrpc.ts";
 import { isLegacy, LEGACY } from "../../protocol/revisions.ts";
 import { invalidAnswer, refusal, statusError } from "./errors.ts";
 import type { Link } from "./link.ts";

@@ -1,10 +1,10 @@
 import type { Platform, UpstreamSessionState } from "../../model/context.ts";
 import { GatewayError } from "../../model/error.ts";
-import type { JsonObject, JsonText, JsonValue } from "../../model/json.ts";
+import { isObject, type JsonObject, type JsonText, type JsonValue } from "../../model/json.ts";
 import { discard, send } from "../../lib/egress.ts";
 import { elementsOf, memberOf } from "../../lib/json.ts";
 import { headerParamsOf } from "../../protocol/headers.ts";
-import { isObject, METHOD_NOT_FOUND } from "../../protocol/jsonrpc.ts";
+import { METHOD_NOT_FOUND } from "../../protocol/jsonrpc.ts";
 import { invalidAnswer, refusal, statusError } from "./errors.ts";
 import { closeSession, openSession, sessionHeaders } from "./handshake.ts";
 import { type Link, plainLink } from "./link.ts";

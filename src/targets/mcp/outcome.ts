@@ -1,8 +1,8 @@
 import type { Call, InputRequest, Outcome } from "../../model/call.ts";
 import { GatewayError } from "../../model/error.ts";
-import type { JsonObject, JsonText, JsonValue } from "../../model/json.ts";
+import { isObject, type JsonObject, type JsonText, type JsonValue } from "../../model/json.ts";
 import { editObject, type Members } from "../../lib/json.ts";
-import { INVALID_PARAMS, isObject, MISSING_CAPABILITY, RESOURCE_NOT_FOUND, URL_ELICITATION_REQUIRED } from "../../protocol/jsonrpc.ts";
+import { INVALID_PARAMS, MISSING_CAPABILITY, RESOURCE_NOT_FOUND, URL_ELICITATION_REQUIRED } from "../../protocol/jsonrpc.ts";
 import { METHODS } from "../../protocol/methods.ts";
 import { carriedMeta } from "../../protocol/meta.ts";
 import { isModern } from "../../protocol/revisions.ts";

@@ -1,7 +1,7 @@
 import { GatewayError } from "../../model/error.ts";
-import type { JsonObject, JsonValue } from "../../model/json.ts";
+import { isObject, type JsonObject, type JsonValue } from "../../model/json.ts";
 import { discard, readText, send } from "../../lib/egress.ts";
-import { HEADER_MISMATCH, isObject, MISSING_CAPABILITY, UNSUPPORTED_VERSION } from "../../protocol/jsonrpc.ts";
+import { HEADER_MISMATCH, MISSING_CAPABILITY, UNSUPPORTED_VERSION } from "../../protocol/jsonrpc.ts";
 import { isLegacy, isModern, MODERN } from "../../protocol/revisions.ts";
 import type { Discovery } from "./eras.ts";
 import { invalidAnswer, statusError } from "./errors.ts";

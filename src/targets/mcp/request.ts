@@ -1,10 +1,9 @@
 import type { Call } from "../../model/call.ts";
 import type { HeaderParam } from "../../model/catalog.ts";
-import type { JsonObject, JsonText, JsonValue } from "../../model/json.ts";
+import { isObject, type JsonObject, type JsonText, type JsonValue } from "../../model/json.ts";
 import { randomToken } from "../../lib/ids.ts";
 import { encodeHeaderValue } from "../../protocol/headers.ts";
 import { IMPLEMENTATION_TEXT } from "../../protocol/identity.ts";
-import { isObject } from "../../protocol/jsonrpc.ts";
 import { CAPABILITIES_KEY, CLIENT_INFO_KEY, LOG_LEVEL_KEY, VERSION_KEY } from "../../protocol/meta.ts";
 
 /** One JSON-RPC request of ours, ready to send. Id and progress token are random, so no one else's answer can be taken for ours. */
