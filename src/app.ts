@@ -22,9 +22,9 @@ export function createApp(platform: Platform): Hono<Bindings> {
   app.all("/w/:slug/mcp/:toolset", (c) => mcp(c.req.raw, platform, c.executionCtx, c.req.param()));
   for (const path of ["/mcp", "/mcp/:toolset"] as const) {
     app.all(path, async (c) => {
-      const owner = await resolveHost(platform, new URL(c.req.url).hostname);
-      const slug = owner?.slug ?? platform.config.defaultWorkspace;
-      if (slug === null) return c.notFound();
+      // With a default workspace the host says nothing, and the hot path asks nobody.
+      const slug = platform.config.defaultWorkspace ?? (await resolveHost(platform, new URL(c.req.url).host))?.slug;
+      if (!slug) return c.notFound();
       return mcp(c.req.raw, platform, c.executionCtx, { slug, toolset: c.req.param("toolset") ?? null });
     });
   }

@@ -1,12 +1,23 @@
 import { expect, test } from "vitest";
 import { unstable_readConfig } from "wrangler";
+import { z } from "zod";
 import { bundle, WORKER_ENTRY } from "../src/dev/build.ts";
 import { startRuntime } from "../src/dev/miniflare.ts";
 
 /* What `wrangler deploy` binds is what the local default binds. */
 
+const Config = z.object({
+  account_id: z.string().optional(),
+  compatibility_flags: z.array(z.string()),
+  durable_objects: z.object({ bindings: z.array(z.object({ name: z.string(), class_name: z.string() })) }),
+  exports: z.record(z.string(), z.object({ storage: z.literal("sqlite") })),
+  kv_namespaces: z.array(z.object({ binding: z.string(), id: z.string().optional() })),
+  r2_buckets: z.array(z.object({ binding: z.string() })),
+  queues: z.object({ producers: z.array(z.object({ binding: z.string() })) }),
+});
+const config = Config.parse(unstable_readConfig({ config: "wrangler.toml" }));
+
 test("wrangler.toml and the local runtime agree", async () => {
-  const config = unstable_readConfig({ config: "wrangler.toml" });
   const { code } = await bundle(WORKER_ENTRY);
   const runtime = await startRuntime({ workers: [{ name: "causeway", code, vars: {}, port: 0 }] });
   try {
@@ -14,18 +25,17 @@ test("wrangler.toml and the local runtime agree", async () => {
       ...config.durable_objects.bindings.map(({ name }) => name),
       ...config.kv_namespaces.map(({ binding }) => binding),
       ...config.r2_buckets.map(({ binding }) => binding),
-      ...(config.queues.producers ?? []).map(({ binding }) => binding),
+      ...config.queues.producers.map(({ binding }) => binding),
     ];
     expect(Object.keys(await runtime.miniflare.getBindings("causeway")).sort()).toEqual(deployed.sort());
-    // Every class that is bound is exported, and kept in SQLite.
-    expect(Object.keys(config.exports ?? {}).sort()).toEqual(config.durable_objects.bindings.map(({ class_name }) => class_name).sort());
+    // Every class that is bound is exported.
+    expect(Object.keys(config.exports).sort()).toEqual(config.durable_objects.bindings.map(({ class_name }) => class_name).sort());
   } finally {
     await runtime.stop();
   }
 });
 
 test("wrangler.toml names no account and no id", () => {
-  const config = unstable_readConfig({ config: "wrangler.toml" });
   expect(config.account_id).toBeUndefined();
   expect(config.kv_namespaces.map(({ id }) => id)).toEqual(config.kv_namespaces.map(() => undefined));
   expect(config.compatibility_flags).toEqual(["enable_request_signal", "global_fetch_strictly_public"]);

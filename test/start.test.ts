@@ -5,11 +5,13 @@ import { readFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import pg from "pg";
 import { afterAll, expect, test } from "vitest";
 import { z } from "zod";
 import { freePort } from "../src/dev/companion.ts";
 import { startDatabase } from "../src/dev/database.ts";
 import { sql, workspaceTx } from "../src/lib/sql.ts";
+import { serverFolder, startPostgres } from "./harness/postgres.ts";
 
 /* `npm start`, from the outside: the launcher as npm runs it, with data folders of its own. */
 
@@ -151,3 +153,31 @@ test("starts, stops whole, and starts again where it was", { timeout: 300_000 },
   await again.exited;
   await expect.poll(() => Promise.all(ports.map(isOpen)), { timeout: 20_000 }).toEqual([false, false, false]);
 });
+
+if (serverFolder() !== null) {
+  test("DATABASE_URL: a plain Postgres is the platform's database instead", { timeout: 180_000 }, async () => {
+    const server = await startPostgres();
+    const admin = new pg.Client({ connectionString: server.url });
+    await admin.connect();
+    // No superuser: what a hosted Postgres gives its customers.
+    await admin.query("create role gateway login createrole password 'p'");
+    await admin.query("create database platform owner gateway");
+    await admin.end();
+    const url = new URL(server.url);
+    Object.assign(url, { username: "gateway", password: "p", pathname: "/platform" });
+
+    const folder = join(scratch, "external");
+    const run = launch({ CAUSEWAY_DATA: folder, PORT: String(await freePort(0)), DATABASE_URL: url.href });
+    const dev = await ready(run, folder);
+    expect((await rpc(dev.endpoint, dev.token, "tools/call", { name: "orders-report", arguments: {} })).status).toBe(200);
+    run.child.kill("SIGTERM");
+    expect(await run.exited).toBe(0);
+
+    const reader = new pg.Client({ connectionString: server.url.replace(/postgres$/, "platform") });
+    await reader.connect();
+    const { rows } = await reader.query("select slug, (select count(*)::int from causeway.audit a where a.workspace = w.id and a.type = 'call') as calls from causeway.workspace w order by slug");
+    expect(rows).toEqual([{ slug: "conformance", calls: 0 }, { slug: "demo", calls: expect.toSatisfy((calls: number) => calls >= 1) }]);
+    await reader.end();
+    await server.stop();
+  });
+}

@@ -54,6 +54,14 @@ test("a new workspace lets its owner in at once, with every right, and nobody el
   expect(await enter("acme", null)).toMatchObject({ ok: false, status: 401 });
 });
 
+test("a host of its own is found by KV, and belongs to one workspace", async () => {
+  const { workspace } = await create({ slug: "hosted", name: "Hosted", hosts: ["mcp.hosted.example", "localhost:8787"] });
+  expect(await send({ op: "kv", key: "host:mcp.hosted.example" })).toBe(workspace.id);
+  expect(await send({ op: "kv", key: "host:localhost:8787" })).toBe(workspace.id);
+  await expect(create({ slug: "thief", name: "Thief", hosts: ["mcp.hosted.example"] })).rejects.toMatchObject({ code: "conflict" });
+  await expect(create({ slug: "strange", name: "Strange", hosts: ["a b"] })).rejects.toMatchObject({ code: "invalid", data: { problems: [{ field: "hosts" }] } });
+});
+
 test("a slug is taken once", async () => {
   const { workspace, token } = await create({ slug: "taken", name: "First" });
   await expect(create({ slug: "taken", name: "Second" })).rejects.toMatchObject({ code: "conflict" });

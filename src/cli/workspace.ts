@@ -16,8 +16,9 @@ export function workspaceCommands(program: Command, io: Io): void {
     .argument("<slug>", "its name in URLs; never changes")
     .option("--name <name>", "its name for people (default: the slug)")
     .option("--anonymous <scopes>", "scopes of callers without a token, comma separated", list("--anonymous"))
-    .action(async (slug: string, options: { name?: string; anonymous?: string[] }, command: Command) => {
-      const body = { slug, name: options.name ?? slug, ...(options.anonymous && { anonymous: options.anonymous }) };
+    .option("--hosts <names>", "host names of its own, comma separated", list("--hosts"))
+    .action(async (slug: string, options: { name?: string; anonymous?: string[]; hosts?: string[] }, command: Command) => {
+      const body = { slug, name: options.name ?? slug, ...(options.anonymous && { anonymous: options.anonymous }), ...(options.hosts && { hosts: options.hosts }) };
       const { value, json } = await operatorApi(io, command).post("workspaces", Created, body);
       show(io, command, json, () =>
         `${facts({ workspace: value.workspace.slug, id: value.workspace.id, endpoint: value.endpoint, token: value.token })}\n\nThe token is shown once: it owns the workspace.`,

@@ -1,4 +1,3 @@
-import { newId } from "../lib/ids.ts";
 import { checkDatabaseUrl } from "../lib/sql.ts";
 import type { RequestContext } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
@@ -18,7 +17,7 @@ export async function addDatabase(ctx: RequestContext, wanted: { name: string; u
   checkDatabaseUrl(wanted.url, platform.config.allowInsecureUpstreams);
   const { protocol, host } = new URL(wanted.url);
   // The name first: it can be taken. A secret without a name could never be found again.
-  const row = await insertConnection(platform.database, workspace.id, { id: newId("con"), name: wanted.name, kind: "postgres", origin: `${protocol}//${host}` });
+  const row = await insertConnection(platform.database, workspace.id, { id: databaseId(wanted.name), name: wanted.name, kind: "postgres", origin: `${protocol}//${host}` });
   try {
     await storeConnection(ctx, { kind: "postgres", url: wanted.url }, row.id);
   } catch (thrown) {
@@ -28,12 +27,17 @@ export async function addDatabase(ctx: RequestContext, wanted: { name: string; u
   return row;
 }
 
+/** A database's id follows from its name, so a flow that names it asks no directory. */
+export function databaseId(name: string): string {
+  return `db_${name}`;
+}
+
 export function listDatabases(ctx: RequestContext): Promise<ConnectionRow[]> {
   return selectConnections(ctx.platform.database, ctx.workspace.id);
 }
 
 /** By id or name; null when there is none. */
-export function findDatabase(ctx: RequestContext, idOrName: string): Promise<ConnectionRow | null> {
+function findDatabase(ctx: RequestContext, idOrName: string): Promise<ConnectionRow | null> {
   return selectConnection(ctx.platform.database, ctx.workspace.id, idOrName);
 }
 

@@ -1,5 +1,5 @@
-import { findDatabase } from "../connections/directory.ts";
-import { openConnection, type OpenConnection } from "../connections/vault.ts";
+import { databaseId } from "../connections/directory.ts";
+import { openConnection } from "../connections/vault.ts";
 import { readText, send, type EgressOptions } from "../lib/egress.ts";
 import { connectionQuery } from "../lib/sql.ts";
 import type { CallContext } from "../model/context.ts";
@@ -8,15 +8,15 @@ import type { HttpAnswer, HttpRequest, Outside } from "./task.ts";
 
 /** The world as a call of this workspace may reach it. */
 export function outsideOf(ctx: CallContext): Outside {
-  const connections = new Connections(ctx);
+  const connect = (name: string, origin: string | null) => openConnection(ctx.platform, ctx.workspace.id, databaseId(name), origin);
   return {
     async query(connection, { text, params, ...options }, signal) {
-      const opened = await connections.open(connection, null);
+      const opened = await connect(connection, null);
       if (opened.kind !== "postgres") throw new GatewayError("invalid", `the connection ${connection} is not a database`);
       return connectionQuery(opened.url, text, params, { ...options, signal });
     },
     async request(connection, request, signal) {
-      const opened = connection === null ? null : await connections.open(connection, new URL(request.url).origin);
+      const opened = connection === null ? null : await connect(connection, new URL(request.url).origin);
       if (opened?.kind === "postgres") throw new GatewayError("invalid", `the connection ${connection} is a database`);
       return requestOf(ctx, { ...request, headers: { ...request.headers, ...opened?.headers } }, signal);
     },
@@ -24,23 +24,6 @@ export function outsideOf(ctx: CallContext): Outside {
     now: () => ctx.platform.now(),
     wait,
   };
-}
-
-/** The workspace's connections by name. A name is looked up once a run; its secret is opened for each use. */
-class Connections {
-  readonly #ctx: CallContext;
-  readonly #ids = new Map<string, string>();
-
-  constructor(ctx: CallContext) {
-    this.#ctx = ctx;
-  }
-
-  async open(name: string, origin: string | null): Promise<OpenConnection> {
-    const id = this.#ids.get(name) ?? (await findDatabase(this.#ctx, name))?.id;
-    if (id === undefined) throw new GatewayError("invalid", `there is no connection ${name} any more`);
-    this.#ids.set(name, id);
-    return openConnection(this.#ctx.platform, this.#ctx.workspace.id, id, origin);
-  }
 }
 
 async function requestOf(ctx: CallContext, request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {

@@ -66,6 +66,7 @@ function nested(scope: CallScope, parent: CallContext, name: string, args: JsonO
   }
   const signal = options.signal ? { signal: options.signal } : parent;
   const ctx = contextOf(scope, { signal, deadline: parent.deadline, depth: parent.depth + 1, parent: parent.callId });
+  options.accepted?.(ctx.callId);
   return handle(callOf(name, args, options.idempotencyKey), ctx);
 }
 

@@ -5,14 +5,14 @@ const DRAINED = 4;
  * The request's body, or null when it is longer than `limit` bytes. A declared length is believed only where it fits;
  * else the bytes are counted as they arrive.
  */
-export async function readBody(request: Request, limit: number): Promise<Uint8Array | null> {
+export async function readBody(request: Request, limit: number): Promise<Uint8Array<ArrayBuffer> | null> {
   const declared = request.headers.get("content-length");
   if (declared !== null && Number(declared) <= limit) return new Uint8Array(await request.arrayBuffer());
   if (!request.body) return new Uint8Array();
   return counted(request.body, limit);
 }
 
-async function counted(body: ReadableStream<Uint8Array>, limit: number): Promise<Uint8Array | null> {
+async function counted(body: ReadableStream<Uint8Array>, limit: number): Promise<Uint8Array<ArrayBuffer> | null> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of body) {

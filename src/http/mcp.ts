@@ -1,4 +1,5 @@
 import { authenticate, type Auth } from "../access/authenticate.ts";
+import { Gate, HOPS_HEADER, hopsOf } from "../lib/egress.ts";
 import { newId } from "../lib/ids.ts";
 import { parseStrict } from "../lib/json.ts";
 import type { Platform } from "../model/context.ts";
@@ -46,7 +47,17 @@ async function answer(request: Request, url: URL, platform: Platform, execution:
   if (sessionId !== null && !owns(auth, session)) return refuse(404, "session not found", -32001);
 
   const exchange = new Exchange({
-    request: { platform, workspace: auth.workspace, principal: auth.principal, requestId: newId("req"), origin: url.origin, limits, waitUntil },
+    request: {
+      platform,
+      workspace: auth.workspace,
+      principal: auth.principal,
+      requestId: newId("req"),
+      origin: url.origin,
+      limits,
+      hops: hopsOf(request.headers.get(HOPS_HEADER)),
+      gate: new Gate(limits.requestFetches),
+      waitUntil,
+    },
     version: auth.version,
     toolset: route.toolset,
     url,

@@ -187,6 +187,10 @@ export interface RequestContext {
   /** `https://host` under which this request came in. */
   origin: string;
   limits: Limits;
+  /** Gateways the client's request came through (`lib/egress` hopsOf of its `causeway-hops` header); absent: none. */
+  hops?: number;
+  /** Holds back what would be the sixth request in flight; shared by all calls one client request led to. */
+  gate?: RequestGate;
   waitUntil(work: Promise<unknown>): void;
 }
 
@@ -220,10 +224,6 @@ export interface CallContext extends RequestContext {
   deadline: number;
   /** Calls that led to this one; limited by `callDepth`. */
   depth: number;
-  /** Gateways the client's request came through (`lib/egress` hopsOf of its `causeway-hops` header); absent: none. */
-  hops?: number;
-  /** Holds back what would be the sixth request in flight; shared by all calls one client request led to. */
-  gate?: RequestGate;
   /** Asks the Authority anew whether the caller's right still stands. Rejects when it cannot be reached. */
   revalidate(): Promise<boolean>;
   /** Calls another tool of the same catalog, with policy and audit of its own. */

@@ -36,6 +36,8 @@ type Next = { step: Step } | { thrown: unknown };
 export async function respond(exchange: Exchange): Promise<Response> {
   const { reply, accepts, limits } = exchange;
   const first = settle(reply.next());
+  // A lost client takes the invocation with it, and with that the call and its record, unless something holds it.
+  exchange.waitUntil(first);
   const start = accepts.sse ? await within(limits.jsonWaitMs, first) : await first;
   if (start !== "late" && "thrown" in start) return failure(exchange, start.thrown);
   if (start !== "late" && start.step.done && accepts.json) return json(exchange, 200, encode(exchange, start.step.value));
@@ -43,8 +45,14 @@ export async function respond(exchange: Exchange): Promise<Response> {
   return stream(exchange, start === "late" ? first : Promise.resolve(start));
 }
 
-/** Runs the reply to its end and gives its one response message; notifications have no place to go. */
-export async function lastMessage(exchange: Exchange): Promise<JsonText> {
+/** Runs the reply to its end, whether or not the client stays, and gives its one response message; notifications have no place to go. */
+export function lastMessage(exchange: Exchange): Promise<JsonText> {
+  const message = unheard(exchange);
+  exchange.waitUntil(message);
+  return message;
+}
+
+async function unheard(exchange: Exchange): Promise<JsonText> {
   try {
     for (;;) {
       const step = await exchange.reply.next();

@@ -26,8 +26,8 @@ export async function resolveSlug(platform: Platform, slug: string): Promise<Wor
 
 /** The workspace that owns a host name, or null. */
 export async function resolveHost(platform: Platform, host: string): Promise<Workspace | null> {
-  if (!/^[a-z0-9.-]{1,253}(?::\d{1,5})?$/.test(host)) return null;
-  const id = await platform.catalog.get(`host:${host}`);
+  if (!isHost(host)) return null;
+  const id = await platform.catalog.get(hostKey(host));
   const pointer = id === null ? null : await pointerOf(platform, id);
   return id === null || pointer === null ? null : { id, slug: pointer.slug };
 }
@@ -41,6 +41,15 @@ export async function pointerOf(platform: Platform, workspace: string): Promise<
 /** Whether a caller without a credential is worth asking the Authority about, who decides. */
 export async function isAnonymous(platform: Platform, workspace: string): Promise<boolean> {
   return (await pointerOf(platform, workspace))?.anonymous ?? false;
+}
+
+/** A name as the URL of a request has it: lower case, with its port where that is not the scheme's own. */
+export function isHost(text: string): boolean {
+  return /^[a-z0-9.-]{1,253}(?::\d{1,5})?$/.test(text);
+}
+
+export function hostKey(host: string): string {
+  return `host:${host}`;
 }
 
 export function slugKey(slug: string): string {

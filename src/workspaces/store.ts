@@ -28,6 +28,13 @@ export async function insertWorkspace(
   return rows.map(workspaceRow)[0] ?? unreadable();
 }
 
+/** Whether one of these host names belongs to a workspace already. */
+export async function someHostTaken(database: Database, hosts: readonly string[]): Promise<boolean> {
+  if (hosts.length === 0) return false;
+  const [rows = []] = await directoryTx(database, [sql`select 1 from causeway.workspace where hosts && ${hosts}::text[] limit 1`], { readOnly: true });
+  return rows.length > 0;
+}
+
 /** By slug; `after` is the last slug of the page before. */
 export async function listWorkspaces(database: Database, page: { after?: string; limit: number }): Promise<WorkspaceRow[]> {
   const query = sql`select ${COLUMNS} from causeway.workspace where slug > ${page.after ?? ""} order by slug limit ${page.limit}`;

@@ -1,0 +1,158 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { callTool, endSession, legacy, Listener, modern, openSession, type Place } from "./caller.ts";
+import { type Gateway, startGateway, type TestWorkspace } from "./harness/gateway.ts";
+
+/*
+ * Two Workers over the same objects, the second behind a KV that lags by two minutes, caches warm on both, the real clock.
+ * An acceptance counts by the moment its request was sent, so a slow machine makes no difference.
+ */
+
+const PUBLISHED_MS = 5_000;
+const STREAM_MS = 10_000;
+const TRIES = 20;
+const TOOL = "test_simple_text";
+
+let gateway: Gateway;
+
+beforeAll(async () => {
+  gateway = await startGateway({ second: { entry: new URL("workers/stale.ts", import.meta.url).pathname, vars: { KV: "lags" } } });
+}, 60_000);
+
+afterAll(() => gateway.stop());
+
+async function offering(options: { anonymous?: string[] } = {}): Promise<TestWorkspace> {
+  const workspace = await gateway.createWorkspace(undefined, options);
+  await workspace.api("POST", "/builtins", { names: [`conformance/${TOOL}`] });
+  return workspace;
+}
+
+function endpoints({ slug }: TestWorkspace): [string, string] {
+  return [`${gateway.origin}/w/${slug}/mcp`, `${gateway.secondOrigin}/w/${slug}/mcp`];
+}
+
+async function mint(workspace: TestWorkspace, more: object = {}): Promise<{ id: string; token: string }> {
+  const scopes = ["mcp:read", "mcp:call", "catalog:read"];
+  const { token, info } = Object(await workspace.api("POST", "/tokens", { name: "soon gone", scopes, ...more }));
+  return { id: String(info.id), token: String(token) };
+}
+
+async function revoke(workspace: TestWorkspace, id: string, on: string): Promise<number> {
+  const response = await fetch(`${on}/api/v1/workspaces/${workspace.slug}/tokens/${id}`, { method: "DELETE", headers: { authorization: `Bearer ${workspace.token}` } });
+  expect(response.status).toBe(204);
+  return Date.now();
+}
+
+/** One way to use a right; answers the HTTP status. */
+type Use = () => Promise<number>;
+
+interface Used {
+  sent: number;
+  status: number;
+}
+
+/**
+ * Uses a right without pause until it is refused for good: one that nobody asks about any more from `end()` on runs longest on
+ * what is known, so `silent` uses wait with their next try until the published time is over.
+ */
+async function using(use: Use, right: { lostAt: number | null }, silent: boolean): Promise<Used[]> {
+  const uses: Used[] = [];
+  for (;;) {
+    const sent = Date.now();
+    const status = await use();
+    uses.push({ sent, status });
+    const { lostAt } = right;
+    if (lostAt !== null && sent > lostAt + PUBLISHED_MS) return uses;
+    if (silent && lostAt !== null) await pause(Math.max(1, lostAt + PUBLISHED_MS + 1 - Date.now()));
+    else await pause(silent ? 20 : 150);
+  }
+}
+
+/** Has every use running, takes the right away, and checks what each was told afterwards. */
+async function lose(uses: readonly Use[], take: () => Promise<number>, refusal: number, silent: boolean): Promise<void> {
+  const right: { lostAt: number | null } = { lostAt: null };
+  const running = uses.map((use) => using(use, right, silent));
+  await pause(300);
+  const lostAt = await take();
+  right.lostAt = lostAt;
+  for (const used of await Promise.all(running)) {
+    const accepted = used.filter(({ status }) => status === 200);
+    expect(accepted.length).toBeGreaterThan(0);
+    expect(used.filter(({ status }) => status !== 200 && status !== refusal)).toEqual([]);
+    expect(Math.max(...accepted.map(({ sent }) => sent)) - lostAt).toBeLessThanOrEqual(PUBLISHED_MS);
+    expect(used.at(-1)?.status).toBe(refusal);
+  }
+}
+
+test.concurrent("a revoked token is refused everywhere within five seconds, twenty times over", async () => {
+  const workspace = await offering();
+  const tried = Array.from({ length: TRIES }, async (_none, nth) => {
+    const { id, token } = await mint(workspace);
+    const [one, two] = endpoints(workspace).map((endpoint): Place => ({ endpoint, token })) as [Place, Place];
+    const session = await openSession(one);
+    const read = (origin: string) => () =>
+      fetch(`${origin}/api/v1/workspaces/${workspace.slug}/tools`, { headers: { authorization: `Bearer ${token}` } }).then(({ status, body }) => body?.cancel().then(() => status) ?? status);
+    const uses: Use[] = [one, two].map((place) => async () => (await callTool(place, TOOL)).status);
+    if (nth % 4 === 0) uses.push(...[one, two].map((place) => async () => (await legacy(place, "tools/call", { name: TOOL }, session)).status));
+    if (nth % 4 === 1) uses.push(read(gateway.origin), read(gateway.secondOrigin));
+    await lose(uses, () => revoke(workspace, id, nth % 3 === 0 ? gateway.secondOrigin : gateway.origin), 401, nth % 2 === 1);
+  });
+  await Promise.all(tried);
+}, 40_000);
+
+test.concurrent.each([{ silent: false }, { silent: true }])("a session that was ended is not found on the other Worker within five seconds (silent: $silent)", async ({ silent }) => {
+  const workspace = await offering();
+  const { token } = workspace;
+  const [one, two] = endpoints(workspace).map((endpoint): Place => ({ endpoint, token })) as [Place, Place];
+  const [session, other] = [await openSession(one), await openSession(one)];
+  const uses = [one, two].map((place) => async () => (await legacy(place, "tools/list", {}, session)).status);
+  const end = async () => {
+    expect((await endSession(one, session)).status).toBe(200);
+    return Date.now();
+  };
+  await lose(uses, end, 404, silent);
+  expect((await legacy(two, "tools/list", {}, other)).status).toBe(200);
+}, 40_000);
+
+test.concurrent.each([{ silent: false }, { silent: true }])("a workspace that is anonymous no more refuses strangers everywhere within five seconds (silent: $silent)", async ({ silent }) => {
+  const workspace = await offering({ anonymous: ["mcp:read", "mcp:call"] });
+  const places = endpoints(workspace).map((endpoint): Place => ({ endpoint, token: null }));
+  const listeners = await Promise.all(places.map((place) => Listener.open(place)));
+  const close = async () => {
+    await workspace.api("PUT", "/settings", { anonymous: null });
+    return Date.now();
+  };
+  await lose(places.map((place) => async () => (await callTool(place, TOOL)).status), close, 401, silent);
+  await Promise.all(listeners.map(({ ended }) => ended));
+}, 60_000);
+
+test.concurrent("the listening streams of a revoked token end on both Workers, those of another go on", async () => {
+  const workspace = await offering();
+  const [mine, other] = [await mint(workspace), await mint(workspace)];
+  const open = (token: string) => Promise.all(endpoints(workspace).map((endpoint) => Listener.open({ endpoint, token })));
+  const [ending, staying] = [await open(mine.token), await open(other.token)];
+  const revokedAt = await revoke(workspace, mine.id, gateway.origin);
+  for (const { ended } of ending) expect((await ended) - revokedAt).toBeLessThanOrEqual(STREAM_MS);
+
+  // what is announced now reaches those who stayed: their streams are alive
+  await workspace.api("POST", "/builtins", { names: ["conformance/test_image_content"] });
+  for (const listener of staying) expect((await listener.heard(2))[1]).toMatchObject({ method: "notifications/tools/list_changed" });
+  for (const listener of ending) expect(JSON.stringify(listener.messages)).not.toContain("list_changed");
+  for (const listener of staying) listener.close();
+}, 60_000);
+
+test.concurrent("a token and its stream end at the token's own time", async () => {
+  const workspace = await offering();
+  const expiresAt = Date.now() + 3_000;
+  const { token } = await mint(workspace, { expiresAt: new Date(expiresAt).toISOString() });
+  const [one, two] = endpoints(workspace).map((endpoint): Place => ({ endpoint, token })) as [Place, Place];
+  const listener = await Listener.open(two);
+  const uses: Used[] = [];
+  while (Date.now() <= expiresAt + 200) {
+    for (const place of [one, two]) uses.push({ sent: Date.now(), status: (await modern(place, "tools/list")).status });
+    await pause(100);
+  }
+  expect(uses.filter(({ sent, status }) => status === 200 && sent > expiresAt)).toEqual([]);
+  expect(uses.at(-1)?.status).toBe(401);
+  expect(await listener.ended).toBeGreaterThanOrEqual(expiresAt);
+}, 30_000);

@@ -1,0 +1,93 @@
+import { pause, result, textResult, tool } from "../../src/dev/worker/fixtures/tool.ts";
+import { CONFORMANCE } from "../../src/dev/worker/fixtures/conformance.ts";
+import type { Notification } from "../../src/model/call.ts";
+import type { AuditBatch, Builtin } from "../../src/model/context.ts";
+import type { Env } from "../../src/platform.ts";
+import { Authority, createWorker, Hub as RealHub, Session, UpstreamSession } from "../../src/worker.ts";
+
+/*
+ * The local Worker with builtins that a test can watch, a clock it can set ahead, a Hub that says how many listen, and a queue that
+ * delivers twice.
+ */
+
+/** Every this many queue messages, one is delivered again after it was written. */
+const REDELIVERED = 25;
+
+const real = Date.now;
+const seen = { aheadMs: 0, delivered: 0, redelivered: 0, flooded: 0 };
+Date.now = () => real() + seen.aheadMs;
+
+const BUILTINS: Builtin[] = [
+  tool("echo", "Answers at once", async function* () {
+    return textResult("echo");
+  }),
+  tool("fail", "Answers with an error result", async function* () {
+    return result({ content: [{ type: "text", text: "failed" }], isError: true }, true);
+  }),
+  tool("trickle", "Reports progress once and then waits to be cancelled", async function* (call, ctx) {
+    const cancelled = new Promise<never>((_, reject) => ctx.signal.addEventListener("abort", () => reject(ctx.signal.reason)));
+    if (call.progressToken !== null) yield progress(1, "begun");
+    return await cancelled;
+  }),
+  tool(
+    "flood",
+    "Says 64 KiB as often as it is told",
+    async function* (call) {
+      const times = Number(Object(call.params.arguments).times);
+      for (seen.flooded = 0; seen.flooded < times; seen.flooded++) {
+        yield progress(seen.flooded, "x".repeat(64 * 1024));
+        // A generator that never waits would keep the Worker from hearing anything.
+        if (seen.flooded % 8 === 0) await pause(0);
+      }
+      return textResult("all said");
+    },
+    { times: { type: "integer" } },
+  ),
+];
+
+function progress(value: number, message: string): Notification {
+  return { method: "notifications/progress", params: JSON.stringify({ progress: value, message }) };
+}
+
+const worker = createWorker(new Map([...CONFORMANCE, ...BUILTINS.map((builtin): [string, Builtin] => [`watched/${nameOf(builtin)}`, builtin])]));
+
+function nameOf(builtin: Builtin): string {
+  return "name" in builtin.definition ? String(builtin.definition.name) : "";
+}
+
+export class Hub extends RealHub {
+  /** Listeners now. */
+  async listeners(): Promise<number> {
+    return this.ctx.getWebSockets().length;
+  }
+}
+
+/** The messages of a batch; one that was delivered is not acknowledged the first time, so that the queue sends it again. */
+function twice(batch: MessageBatch<AuditBatch>): MessageBatch<AuditBatch> {
+  const messages = batch.messages.map((message): Message<AuditBatch> => {
+    const { id, timestamp, body, attempts } = message;
+    const again = attempts === 1 && ++seen.delivered % REDELIVERED === 0;
+    if (again) seen.redelivered++;
+    return { id, timestamp, body, attempts, ack: () => (again ? message.retry() : message.ack()), retry: (options) => message.retry(options) };
+  });
+  return { queue: batch.queue, metadata: batch.metadata, messages, ackAll: () => batch.ackAll(), retryAll: (options) => batch.retryAll(options) };
+}
+
+/** `POST /watched/ahead/{ms}` sets the clock ahead; `GET /watched/{workspace}` tells what was seen. */
+async function watched(path: string, env: Env): Promise<Response> {
+  const [, , subject = "", value] = path.split("/");
+  if (subject === "ahead") seen.aheadMs = Number(value);
+  const hub = env.HUB.getByName(subject);
+  const listeners: unknown = subject.startsWith("ws_") ? await Reflect.apply(Reflect.get(hub, "listeners"), hub, []) : 0;
+  return Response.json({ ...seen, listeners });
+}
+
+export { Authority, Session, UpstreamSession };
+
+export default {
+  fetch: (request, env, execution) => {
+    const { pathname } = new URL(request.url);
+    return pathname.startsWith("/watched/") ? watched(pathname, env) : (worker.fetch?.(request, env, execution) ?? new Response(null, { status: 500 }));
+  },
+  queue: (batch, env, execution) => worker.queue?.(twice(batch), env, execution),
+} satisfies ExportedHandler<Env, AuditBatch>;
