@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { build, type Plugin } from "esbuild";
 import { bundle, WORKER_ENTRY } from "../src/dev/build.ts";
-import { median } from "./load.ts";
+import { median } from "./numbers.ts";
 
 const run = promisify(execFile);
 

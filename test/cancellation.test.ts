@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Caller, next, traceOf } from "./caller.ts";
+import { next, SocketClient, traceOf } from "./socket-client.ts";
 import { type Gateway, startGateway, type TestWorkspace } from "./harness/gateway.ts";
 import { Ledger } from "./ledger.ts";
 import { until } from "./until.ts";
@@ -25,7 +25,7 @@ let workspace: TestWorkspace;
 let upstream: RawUpstream;
 /** A database that takes a statement and never answers. */
 let database: RawUpstream;
-let caller: Caller;
+let client: SocketClient;
 let ledger: Ledger;
 const arrivals: Arrival[] = [];
 const statements: Socket[] = [];
@@ -44,12 +44,12 @@ beforeAll(async () => {
   await workspace.api("POST", "/upstreams", { slug: "up", url: upstream.url });
   await workspace.api("POST", "/connections", { kind: "postgres", name: "stuck", url: `postgresql://u:p@${new URL(database.url).host}/db` });
   await workspace.api("PUT", "/agents/two-steps", AGENT);
-  caller = new Caller(workspace);
+  client = new SocketClient(workspace);
   ledger = new Ledger(gateway, workspace);
 });
 
 afterAll(async () => {
-  caller?.close();
+  client?.close();
   await Promise.all([gateway?.stop(), upstream?.close(), database?.close()]);
 });
 
@@ -83,7 +83,7 @@ async function closes(socket: Socket): Promise<void> {
 async function endOf(trace: string): Promise<unknown> {
   await ledger.of(trace);
   const later = traceOf(traces++);
-  await caller.modern("tools/call", { name: "echo" }, { trace: later }).answer();
+  await client.modern("tools/call", { name: "echo" }, { trace: later }).answer();
   await ledger.of(later);
   const records = await ledger.of(trace);
   expect(records).toHaveLength(1);
@@ -92,7 +92,7 @@ async function endOf(trace: string): Promise<unknown> {
 
 test("a modern client leaves while the upstream is silent: the upstream's connection closes", async () => {
   const trace = traceOf(traces++);
-  const sent = caller.modern("tools/call", { name: "up_wait" }, { trace });
+  const sent = client.modern("tools/call", { name: "up_wait" }, { trace });
   const { socket } = await arrival();
   sent.leave();
   await closes(socket);
@@ -101,7 +101,7 @@ test("a modern client leaves while the upstream is silent: the upstream's connec
 
 test("a modern client leaves in the middle of a stream: the upstream's connection closes", async () => {
   const trace = traceOf(traces++);
-  const sent = caller.modern("tools/call", { name: "up_stream" }, { trace, progressToken: 1 });
+  const sent = client.modern("tools/call", { name: "up_stream" }, { trace, progressToken: 1 });
   expect(await next(sent.messages())).toMatchObject({ method: "notifications/progress", params: { message: "begun" } });
   const { socket } = await arrival();
   sent.leave();
@@ -111,7 +111,7 @@ test("a modern client leaves in the middle of a stream: the upstream's connectio
 
 test("a modern client leaves in the middle of a builtin's stream: its signal fires", async () => {
   const trace = traceOf(traces++);
-  const sent = caller.modern("tools/call", { name: "trickle" }, { trace, progressToken: 1 });
+  const sent = client.modern("tools/call", { name: "trickle" }, { trace, progressToken: 1 });
   await next(sent.messages());
   sent.leave();
   expect(await endOf(trace)).toBe("cancelled");
@@ -119,7 +119,7 @@ test("a modern client leaves in the middle of a builtin's stream: its signal fir
 
 test("a modern client leaves while an agent asks its database: the request is aborted and no later node runs", async () => {
   const trace = traceOf(traces++);
-  const sent = caller.modern("tools/call", { name: "two-steps" }, { trace });
+  const sent = client.modern("tools/call", { name: "two-steps" }, { trace });
   const [socket] = await until(() => statements.length > 0 && statements.splice(0));
   expect(socket?.destroyed).toBe(false);
   sent.leave();
@@ -140,7 +140,7 @@ test("a modern client leaves while an agent asks its database: the request is ab
 
 test("a reader that takes nothing holds the reply back, and counts as gone when that lasts", async () => {
   const trace = traceOf(traces++);
-  const sent = caller.modern("tools/call", { name: "flood", arguments: { times: FLOOD } }, { trace, progressToken: 1 });
+  const sent = client.modern("tools/call", { name: "flood", arguments: { times: FLOOD } }, { trace, progressToken: 1 });
   await sent.head;
   expect(await endOf(trace)).toBe("cancelled");
   const { flooded } = Object(await (await fetch(`${gateway.origin}/watched/-`)).json());
@@ -152,7 +152,7 @@ test("a reader that takes nothing holds the reply back, and counts as gone when 
 
 test("a reader that only pauses gets everything", async () => {
   const trace = traceOf(traces++);
-  const sent = caller.modern("tools/call", { name: "flood", arguments: { times: FLOOD } }, { trace, progressToken: 1 });
+  const sent = client.modern("tools/call", { name: "flood", arguments: { times: FLOOD } }, { trace, progressToken: 1 });
   const messages = sent.messages();
   await next(messages);
   await fetch(`${gateway.origin}/watched/-`);
@@ -164,7 +164,7 @@ test("a reader that only pauses gets everything", async () => {
 
 test("a legacy client leaves while the upstream is silent: the call goes on to its end", async () => {
   const trace = traceOf(traces++);
-  const sent = caller.legacy("tools/call", { name: "up_wait" }, { trace });
+  const sent = client.legacy("tools/call", { name: "up_wait" }, { trace });
   const { request, socket } = await arrival();
   sent.leave();
   // The gateway has heard of it once a modern call, left after it, is cancelled.
@@ -176,7 +176,7 @@ test("a legacy client leaves while the upstream is silent: the call goes on to i
 
 test("a legacy client leaves in the middle of a stream: the call goes on to its end", async () => {
   const trace = traceOf(traces++);
-  const sent = caller.legacy("tools/call", { name: "up_stream" }, { trace, progressToken: "p" });
+  const sent = client.legacy("tools/call", { name: "up_stream" }, { trace, progressToken: "p" });
   await next(sent.messages());
   const { request, socket } = await arrival();
   sent.leave();
@@ -189,7 +189,7 @@ test("a legacy client leaves in the middle of a stream: the call goes on to its 
 });
 
 async function leaveModern(): Promise<void> {
-  const sent = caller.modern("tools/call", { name: "up_wait" });
+  const sent = client.modern("tools/call", { name: "up_wait" });
   const { socket } = await arrival();
   sent.leave();
   await closes(socket);

@@ -20,7 +20,7 @@ export default {
     if (pathname === "/seen") return Response.json(seen);
     if (pathname === "/echo") return new Response(request.body);
     request.signal.addEventListener("abort", () => seen.push("left " + pathname));
-    if (pathname === "/stream") return new Response(new ReadableStream({ start: (out) => out.enqueue(new TextEncoder().encode("first")), cancel: () => void seen.push("cancelled " + pathname) }));
+    if (pathname === "/stream") return new Response(new ReadableStream({ start: (out) => out.enqueue(new TextEncoder().encode("first")), pull: () => scheduler.wait(20_000), cancel: () => void seen.push("cancelled " + pathname) }));
     await scheduler.wait(20_000);
     return new Response("late");
   },

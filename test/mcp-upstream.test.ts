@@ -166,7 +166,7 @@ describe("a modern upstream", () => {
     expect(textOf((await own.run({ ...call, capabilities: { sampling: {} } })).outcome)).toBe("The client samples");
   });
 
-  test("is told of a capability only when the client can be asked: not a legacy one", async () => {
+  test("is told of a capability only when the client can be asked", async () => {
     const upstream = await raw((request, socket) => reply(socket, 200, "application/json", answerTo(request, '{"content":[]}')));
     const own = bench(upstream.url, { upstream: { era: MODERN } });
     for (const revision of ["2026-07-28", "2025-11-25"]) await own.run(callOf("tools/call", { name: "t" }, { capabilities: { sampling: {}, elicitation: {} } }), { revision });

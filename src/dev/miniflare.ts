@@ -23,7 +23,8 @@ export interface Runtime {
   stop(): Promise<void>;
 }
 
-const COMPATIBILITY = { compatibilityDate: "2026-10-23", compatibilityFlags: ["enable_request_signal", "global_fetch_strictly_public"] };
+/** What the platform is asked to be, as in wrangler.toml. */
+export const COMPATIBILITY = { compatibilityDate: "2026-10-23", compatibilityFlags: ["enable_request_signal", "global_fetch_strictly_public"] };
 /** Binding → class, as in wrangler.toml; a test holds the two together. */
 const OBJECTS = { AUTHORITY: "Authority", HUB: "Hub", SESSION: "Session", UPSTREAM_SESSION: "UpstreamSession" };
 export const AUDIT_QUEUE = { maxBatchSize: 100, maxBatchTimeout: 1, maxRetries: 10 };
@@ -35,6 +36,8 @@ export const AUDIT_QUEUE = { maxBatchSize: 100, maxBatchTimeout: 1, maxRetries: 
 export async function startRuntime(options: {
   workers: readonly [LocalWorker, ...LocalWorker[]];
   persist?: string;
+  /** Opens workerd's inspector, for a profile. */
+  inspect?: boolean;
   log?: (line: { level: string; message: string }) => void;
 }): Promise<Runtime> {
   const miniflare = new Miniflare({
@@ -44,6 +47,7 @@ export async function startRuntime(options: {
     enableDevRegistry: false,
     telemetry: { enabled: false },
     ...(options.persist ? { resourcePersistencePath: options.persist } : {}),
+    ...(options.inspect ? { inspectorPort: 0 } : {}),
     ...(options.log ? { handleStructuredLogs: ({ level, message }: WorkerdStructuredLog) => options.log?.({ level, message }) } : {}),
     workers: options.workers.map(workerOptions),
   });

@@ -16,6 +16,7 @@ export interface CallScope {
   /** The connection of the client; null for calls without one. */
   client: AbortSignal | null;
   disconnectCancels: boolean;
+  canAsk: boolean;
   revalidate(): Promise<boolean>;
 }
 
@@ -24,10 +25,13 @@ export interface OpenCall {
   signal: CallSignal;
 }
 
-/** The context of one call that came in from a client. Release the signal when the call has ended. */
-export function openCall(scope: CallScope): OpenCall {
+/**
+ * The context of one call that came in from a client. Release the signal when the call has ended. A listener does not come to an end as calls do:
+ * it may last as long as a stream.
+ */
+export function openCall(scope: CallScope, method: string): OpenCall {
   const { platform, limits } = scope.request;
-  const deadline = platform.now() + limits.totalMs;
+  const deadline = platform.now() + (method === "subscriptions/listen" ? limits.streamAgeMs : limits.totalMs);
   const signal = new CallSignal({ client: scope.client, disconnectCancels: scope.disconnectCancels, deadline, now: platform.now });
   return { ctx: contextOf(scope, { signal, deadline, depth: 0, parent: null }), signal };
 }
@@ -48,6 +52,8 @@ function contextOf(scope: CallScope, place: Place): CallContext {
     toolset: scope.toolset,
     version: scope.version,
     session: scope.session,
+    // What a nested call asks is for the flow that made it to answer.
+    canAsk: scope.canAsk && place.depth === 0,
     deadline: place.deadline,
     depth: place.depth,
     get signal() {

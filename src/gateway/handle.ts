@@ -6,11 +6,14 @@ import type { CallContext } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
 import { METHODS } from "./methods.ts";
 
-/** An accepted call, from its method to its reply; exactly one audit record leaves it, however it ends. */
-export function handle(call: Call, ctx: CallContext): Reply {
+/** How a call is run when once is not enough: `run` may be called again with the answers to what it asked. */
+export type Around = (run: (call: Call) => Reply) => Reply;
+
+/** An accepted call, from its method to its reply; exactly one audit record leaves it, however it ends and however often it runs. */
+export function handle(call: Call, ctx: CallContext, around: Around = (run) => run(call)): Reply {
   const { audit, now } = ctx.platform;
   const record = (done: CallRecord) => ctx.waitUntil(keep(audit, done, now));
-  return observe(dispatch(call, ctx), accepted(call, ctx), now, record);
+  return observe(around((again) => dispatch(again, ctx)), accepted(call, ctx), now, record);
 }
 
 async function* dispatch(call: Call, ctx: CallContext): Reply {

@@ -1,7 +1,7 @@
 import { scopeOf } from "../access/scopes.ts";
 import { endpointExists } from "../gateway/endpoint.ts";
 import { openCall } from "../gateway/context.ts";
-import { handle } from "../gateway/handle.ts";
+import { type Around, handle } from "../gateway/handle.ts";
 import type { CallSignal } from "../gateway/signal.ts";
 import type { Call, Reply } from "../model/call.ts";
 import type { CatalogVersion } from "../model/catalog.ts";
@@ -12,6 +12,7 @@ import { acceptsOf } from "../protocol/accepts.ts";
 import type { Codec, Incoming } from "../protocol/codec.ts";
 import { type Exchange as WireExchange, lastMessage, respond } from "../protocol/respond.ts";
 import { withSessionLevel } from "../sessions/level.ts";
+import { withRounds } from "../sessions/rounds.ts";
 import { refuseScope } from "./refusals.ts";
 
 interface Facts {
@@ -46,11 +47,12 @@ export class Exchange {
   endpointExists(): Promise<boolean> | boolean {
     const { toolset, request } = this.facts;
     if (request.principal.toolset !== null && request.principal.toolset !== toolset) return false;
-    return toolset === null || endpointExists(this.#open("", { session: null, disconnectCancels: false }).ctx, toolset);
+    return toolset === null || endpointExists(this.#open("", "", { session: null, disconnectCancels: false }, false).ctx, toolset);
   }
 
   async run(incoming: Incoming, codec: Codec, manner: Manner): Promise<Response> {
-    return this.#refusal(incoming.call) ?? respond(this.#wire(incoming, codec, manner));
+    const canAsk = codec.era === "modern" || (manner.session !== null && acceptsOf(this.facts.accept).sse);
+    return this.#refusal(incoming.call) ?? respond(this.#wire(incoming, codec, manner, canAsk));
   }
 
   /** Calls of a batch (2025-03-26) run at once; the answer is the array of their responses. */
@@ -59,7 +61,7 @@ export class Exchange {
       const refusal = this.#refusal(incoming.call);
       if (refusal) return refusal;
     }
-    return Promise.all(batch.map((incoming) => lastMessage(this.#wire(incoming, codec, manner))));
+    return Promise.all(batch.map((incoming) => lastMessage(this.#wire(incoming, codec, manner, false))));
   }
 
   headers(streaming: boolean): Record<string, string> {
@@ -74,10 +76,12 @@ export class Exchange {
     return hasScope(this.facts.request.principal, scope) ? null : refuseScope(this.facts.url, scope);
   }
 
-  #wire(incoming: Incoming, codec: Codec, manner: Manner): WireExchange {
+  #wire(incoming: Incoming, codec: Codec, manner: Manner, canAsk: boolean): WireExchange {
     const { request, accept } = this.facts;
-    const { ctx, signal } = this.#open(codec.revision, manner);
-    const reply = released(handle(incoming.call, ctx), signal);
+    const { session } = manner;
+    const { ctx, signal } = this.#open(incoming.call.method, codec.revision, manner, canAsk);
+    const around: Around | undefined = session && canAsk ? (run) => withRounds(incoming.call, ctx, session, run) : undefined;
+    const reply = released(handle(incoming.call, ctx, around), signal);
     return {
       incoming,
       codec,
@@ -92,9 +96,9 @@ export class Exchange {
     };
   }
 
-  #open(revision: string, manner: Manner) {
+  #open(method: string, revision: string, manner: Manner, canAsk: boolean) {
     const { request, version, toolset, client, revalidate } = this.facts;
-    return openCall({ request, revision, toolset, version, client, revalidate, ...manner });
+    return openCall({ request, revision, toolset, version, client, revalidate, canAsk, ...manner }, method);
   }
 }
 

@@ -3,7 +3,7 @@ import { randomToken } from "../lib/ids.ts";
 import { bareCall } from "../model/call.ts";
 import type { SessionHandle } from "../model/context.ts";
 import type { JsonText } from "../model/json.ts";
-import type { Classified, InitializeRequest } from "../protocol/classify.ts";
+import type { Classified, InitializeRequest, LegacyMessage } from "../protocol/classify.ts";
 import type { Codec, Incoming } from "../protocol/codec.ts";
 import { initializeResult, legacyCodec, negotiate } from "../protocol/legacy.ts";
 import { mintSession, type SessionClaims } from "../sessions/token.ts";
@@ -51,6 +51,7 @@ export async function legacy(exchange: Exchange, body: LegacyBody, session: Sess
   const manner = { session: session && handleOf(session), disconnectCancels: false };
   const requests = body.messages.flatMap((message) => (message.kind === "request" ? [declared(message.incoming, session)] : []));
   const invalid = body.messages.flatMap((message) => (message.kind === "invalid" ? [message.body] : []));
+  if (session) await Promise.all(body.messages.map((message) => answered(exchange, session, message)));
   const [only] = requests;
   if (!body.batch && only) return exchange.run(only, codec, manner);
   if (requests.length + invalid.length === 0) return new Response(null, { status: 202 });
@@ -59,6 +60,14 @@ export async function legacy(exchange: Exchange, body: LegacyBody, session: Sess
   if (answers instanceof Response) return answers;
   const headers = { ...exchange.headers(false), "content-type": "application/json" };
   return new Response(`[${[...invalid, ...answers].join(",")}]`, { headers });
+}
+
+/** The answer to a question of a call that may run in another isolate; one that nobody waits for is dropped. */
+async function answered(exchange: Exchange, session: SessionClaims, message: LegacyMessage): Promise<void> {
+  if (message.kind !== "response") return;
+  const id: unknown = JSON.parse(message.id);
+  if (typeof id !== "string") return;
+  await exchange.facts.request.platform.session(session.id).answer({ id, result: message.result, error: message.error });
 }
 
 /** `DELETE`: the Authority remembers the end, so the id is refused everywhere within 5 s; its state goes. */

@@ -66,6 +66,8 @@ export function bareCall(method: string, params: JsonObject, said: Partial<Call>
 
 /** A server notification that belongs to one call. Progress leaves out the token: the codec adds the client's. */
 export interface Notification {
+  /** Set for what is no notification but a question to a legacy client, which it answers by this id. */
+  id?: JsonText;
   method: "notifications/progress" | "notifications/message" | (string & {});
   params: JsonText;
   /** Of `notifications/message`, so that the codec can drop what was not asked for. */

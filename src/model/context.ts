@@ -4,7 +4,7 @@ import type { CatalogVersion, PromptEntry, ResourceEntry, SnapshotIndex, Templat
 import type { Change } from "./change.ts";
 import type { ErrorCode } from "./error.ts";
 import type { Principal, Role, Scope, Workspace } from "./identity.ts";
-import type { JsonObject } from "./json.ts";
+import type { JsonObject, JsonText } from "./json.ts";
 import type { Limits } from "./limits.ts";
 
 export interface Config {
@@ -126,6 +126,10 @@ export interface SessionApi {
   level(): Promise<LogLevel | null>;
   subscribe(uri: string, until: number): Promise<void>;
   unsubscribe(uri: string): Promise<void>;
+  /** A client's answer to a question of a running call; false when no call waits for it. */
+  answer(answer: { id: string; result: JsonText | null; error: JsonText | null }): Promise<boolean>;
+  /** WebSocket upgrade of a call that asks; see `sessions/line`. */
+  fetch(request: Request): Promise<Response>;
   end(): Promise<void>;
 }
 
@@ -218,6 +222,8 @@ export interface CallContext extends RequestContext {
   /** The verdict's version; `catalog/freshness` re-reads it where a list or an unknown name needs it. */
   version: CatalogVersion;
   session: SessionHandle | null;
+  /** Whether a question that comes up in this call can be put to its client: by `input_required`, or on a legacy client's stream. */
+  canAsk: boolean;
   /** Fires at the deadline, when the client is gone (modern), on cancel (legacy), and when the right is lost. */
   readonly signal: AbortSignal;
   /** Unix ms at which the whole call ends. */

@@ -29,6 +29,10 @@ export function errorText(id: JsonText | null, code: number, message: string, da
   return failureText(id, JSON.stringify({ code, message, data }));
 }
 
+export function requestText(id: JsonText, method: string, params: JsonText): JsonText {
+  return `{"jsonrpc":"2.0","id":${id},"method":${JSON.stringify(method)},"params":${params}}`;
+}
+
 export function notificationText(method: string, params: JsonText): JsonText {
   return `{"jsonrpc":"2.0","method":${JSON.stringify(method)},"params":${params}}`;
 }

@@ -4,7 +4,7 @@ import type { JsonText } from "../model/json.ts";
 import { editObject, memberOf } from "../lib/json.ts";
 import type { Incoming } from "./codec.ts";
 import { logLevelOf } from "./decode.ts";
-import { notificationText } from "./jsonrpc.ts";
+import { notificationText, requestText } from "./jsonrpc.ts";
 import { carriedMeta } from "./meta.ts";
 
 /**
@@ -32,7 +32,8 @@ function subscribed(id: JsonText, { method, params }: Notification): JsonText {
   return notificationText(method, editObject(params, { set: { _meta: `{"io.modelcontextprotocol/subscriptionId":${id}}` } }));
 }
 
-function noticeText(call: Call, { method, params }: Notification): JsonText | null {
+function noticeText(call: Call, { id, method, params }: Notification): JsonText | null {
+  if (id !== undefined) return requestText(id, method, params);
   const _meta = carried;
   if (method !== "notifications/progress") return notificationText(method, editObject(params, { set: { _meta } }));
   if (call.progressToken === null) return null;

@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { LOG_LEVELS, type LogLevel } from "../model/call.ts";
 import type { SessionApi } from "../model/context.ts";
+import type { Answer } from "./line.ts";
 import type { Env } from "../platform.ts";
 
 /**
@@ -37,6 +38,28 @@ export class Session extends DurableObject<Env> implements SessionApi {
     this.ctx.storage.sql.exec("delete from subscription where uri = ?", uri);
   }
 
+  /** The line of a call that asks: it sends the ids of its open questions, and gets their answers. */
+  override async fetch(): Promise<Response> {
+    const [client, server] = Object.values(new WebSocketPair());
+    if (!client || !server) return new Response(null, { status: 500 });
+    this.ctx.acceptWebSocket(server);
+    return new Response(null, { status: 101, webSocket: client });
+  }
+
+  override webSocketMessage(line: WebSocket, ids: string): void {
+    line.serializeAttachment(JSON.parse(ids));
+  }
+
+  override webSocketClose(line: WebSocket): void {
+    line.close(1000);
+  }
+
+  async answer(answer: Answer): Promise<boolean> {
+    const line = this.ctx.getWebSockets().find((open) => asksFor(open, answer.id));
+    line?.send(JSON.stringify(answer));
+    return line !== undefined;
+  }
+
   async end(): Promise<void> {
     await this.ctx.storage.deleteAll();
   }
@@ -48,4 +71,9 @@ export class Session extends DurableObject<Env> implements SessionApi {
   async #keepUntil(until: number): Promise<void> {
     if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(until);
   }
+}
+
+function asksFor(line: WebSocket, id: string): boolean {
+  const ids: unknown = line.deserializeAttachment();
+  return Array.isArray(ids) && ids.includes(id);
 }

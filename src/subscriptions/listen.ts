@@ -17,6 +17,8 @@ export async function* listen(filter: Filter, ctx: CallContext): Reply {
   });
   socket.addEventListener("close", () => inbox.close());
   ctx.signal.addEventListener("abort", () => inbox.close());
+  // The client may have left while the Hub was asked.
+  if (ctx.signal.aborted) inbox.close();
   const age = setTimeout(() => inbox.close(), Math.min(ctx.limits.streamAgeMs, (ctx.principal.expiresAt ?? Infinity) - ctx.platform.now()));
   const recheck = setInterval(() => void stillAllowed(ctx).then((allowed) => allowed || inbox.close()), RECHECK_MS);
   try {

@@ -56,6 +56,8 @@ export interface GatewayOptions {
   port?: number;
   /** Folder that keeps objects, KV and R2. */
   persist?: string;
+  /** Opens workerd's inspector. */
+  inspect?: boolean;
 }
 
 /** A gateway of this test's own: embedded Postgres with all migrations, the Worker in workerd behind a socket that shows disconnects. */
@@ -76,6 +78,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     ],
     log: ({ level, message }) => void logs.push(`${level}: ${message}`),
     ...(options.persist ? { persist: options.persist } : {}),
+    ...(options.inspect ? { inspect: true } : {}),
   });
   const fronts: Front[] = [];
   for (const [name, origin] of runtime.origins) fronts.push(await startFront(name === "causeway" ? (options.port ?? 0) : 0, origin));

@@ -6,7 +6,7 @@ import type { Env } from "../../src/platform.ts";
 import { Authority, createWorker, Hub as RealHub, Session, UpstreamSession } from "../../src/worker.ts";
 
 /*
- * The local Worker with builtins that a test can watch, a clock it can set ahead, a Hub that says how many listen, and a queue that
+ * The local Worker with builtins that a test can watch, a clock it can set ahead, a Hub that is slow and says how many listen, and a queue that
  * delivers twice.
  */
 
@@ -56,6 +56,12 @@ function nameOf(builtin: Builtin): string {
 }
 
 export class Hub extends RealHub {
+  /** Takes its time, so that a client can leave meanwhile. */
+  override async fetch(request: Request): Promise<Response> {
+    await pause(20);
+    return super.fetch(request);
+  }
+
   /** Listeners now. */
   async listeners(): Promise<number> {
     return this.ctx.getWebSockets().length;

@@ -30,7 +30,7 @@ export interface ModernTry {
 
 /** One POST to a modern upstream. Closing it is the cancellation (MCP 2026-07-28, streamable HTTP). */
 export async function* tryModern(call: Call, ctx: CallContext, { link, name, revision, params, until }: ModernTry): Attempting {
-  const request = modernRequest(audible(call, ctx.revision), name, revision, carriedCapabilities(call, ctx.revision), params);
+  const request = modernRequest(audible(call, ctx.revision), name, revision, carriedCapabilities(call, ctx.canAsk), params);
   const leave = await link.gate?.enter(ctx.signal);
   const watch = new Watch(link, ctx.signal, { until });
   try {
@@ -91,13 +91,13 @@ function answered(message: Extract<Message, { kind: "result" | "error" }>, call:
 }
 
 /**
- * What the client declared, as far as this hop can bring its answers back: a legacy client cannot be asked here, so for it
- * nothing but extensions that need no answer is declared (MCP 2026-07-28, MRTR).
+ * What the client declared, as far as this hop can bring its answers back: for a call that cannot be asked, nothing but
+ * extensions that need no answer (MCP 2026-07-28, MRTR).
  */
-export function carriedCapabilities(call: Call, clientRevision: string): JsonObject {
+export function carriedCapabilities(call: Call, canAsk: boolean): JsonObject {
   const declared = call.capabilities;
   const carried: JsonObject = {};
-  if (isModern(clientRevision)) {
+  if (canAsk) {
     if (declared.elicitation) carried.elicitation = { ...declared.elicitation };
     if (declared.sampling) carried.sampling = declared.sampling;
     if (declared.roots) carried.roots = declared.roots;
