@@ -20,6 +20,8 @@ create table causeway.audit (
 );
 create index audit_by_time on causeway.audit (workspace, at desc);
 select causeway.isolate('causeway.audit');
+-- What is written stays as it is.
+revoke update, delete on causeway.audit from causeway_app;
 
 create table causeway.audit_head (
   workspace text primary key,

@@ -40,7 +40,7 @@ export function platformOf(env: Env, builtins: ReadonlyMap<string, Builtin> = ne
       hosts: listOf(env.HOSTS),
       allowedOrigins: listOf(env.ALLOWED_ORIGINS),
       allowInsecureUpstreams: env.ALLOW_INSECURE_UPSTREAMS === "1",
-      limits: limitsWith(JSON.parse(env.LIMITS || "{}")),
+      limits: limitsWith(limitsIn(env.LIMITS)),
     },
     database: { url: required(env.DATABASE_URL, "DATABASE_URL") },
     catalog: env.CATALOG,
@@ -62,4 +62,12 @@ function required(value: string | undefined, name: string): string {
 
 function listOf(value: string | undefined): string[] {
   return (value ?? "").split(",").map((item) => item.trim()).filter(Boolean);
+}
+
+function limitsIn(text: string | undefined): Record<string, number> {
+  try {
+    return JSON.parse(text || "{}");
+  } catch (cause) {
+    throw new GatewayError("internal", "internal error", { cause: new TypeError("LIMITS is not JSON", { cause }) });
+  }
 }

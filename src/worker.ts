@@ -2,6 +2,7 @@ import { Authority } from "./access/authority.ts";
 import { createApp } from "./app.ts";
 import { consume } from "./audit/consume.ts";
 import type { AuditBatch, Builtin } from "./model/context.ts";
+import { renderError } from "./http/errors.ts";
 import { type Env, platformOf } from "./platform.ts";
 import { Session } from "./sessions/session.ts";
 import { UpstreamSession } from "./sessions/upstream-session.ts";
@@ -18,7 +19,13 @@ export function createWorker(builtins: ReadonlyMap<string, Builtin>): ExportedHa
     return made;
   };
   return {
-    fetch: (request, env, execution) => isolate(env).app.fetch(request, env, execution),
+    fetch: (request, env, execution) => {
+      try {
+        return isolate(env).app.fetch(request, env, execution);
+      } catch (thrown) {
+        return renderError(thrown);
+      }
+    },
     queue: (batch, env) => consume(isolate(env).platform, batch),
   };
 }

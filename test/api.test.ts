@@ -125,7 +125,7 @@ test.each(OF_WORKSPACE)("%s with a read-only token: reads, and changes nothing",
   else expect(status).toBe(403);
 });
 
-test.each(OF_WORKSPACE)("%s with a token that is bound to a toolset: 403", async (_key, route) => {
+test.each(SCOPED)("%s with a token that is bound to a toolset: 403", async (_key, route) => {
   const { mine, bound } = await callers();
   expect((await knock(route, mine.slug, bound)).status).toBe(403);
 });

@@ -12,7 +12,7 @@ import { chunk, endChunks, event, type RawRequest, type RawUpstream, reply, star
 
 const WATCHED = fileURLToPath(new URL("workers/watched.ts", import.meta.url));
 const FLOOD = 1_000;
-const IDLE_MS = 1_000;
+const IDLE_MS = 3_000;
 
 /** A call that has arrived at the upstream. */
 interface Arrival {
@@ -90,9 +90,12 @@ async function endOf(trace: string): Promise<unknown> {
   return records[0]?.end;
 }
 
-test("a modern client leaves while the upstream is silent: the upstream's connection closes", async () => {
+/** A client that takes no stream waits on another path than one that does. */
+const ACCEPTS = ["application/json, text/event-stream", "application/json"];
+
+test.each(ACCEPTS)("a modern client that accepts %s leaves while the upstream is silent: the upstream's connection closes", async (accept) => {
   const trace = traceOf(traces++);
-  const sent = client.modern("tools/call", { name: "up_wait" }, { trace });
+  const sent = client.modern("tools/call", { name: "up_wait" }, { trace, accept });
   const { socket } = await arrival();
   sent.leave();
   await closes(socket);
@@ -104,6 +107,17 @@ test("a modern client leaves in the middle of a stream: the upstream's connectio
   const sent = client.modern("tools/call", { name: "up_stream" }, { trace, progressToken: 1 });
   expect(await next(sent.messages())).toMatchObject({ method: "notifications/progress", params: { message: "begun" } });
   const { socket } = await arrival();
+  sent.leave();
+  await closes(socket);
+  expect(await endOf(trace)).toBe("cancelled");
+});
+
+test("a modern client that takes no stream leaves after the call has said something: the upstream's connection closes", async () => {
+  const trace = traceOf(traces++);
+  const sent = client.modern("tools/call", { name: "up_stream" }, { trace, progressToken: 1, accept: "application/json" });
+  const { socket } = await arrival();
+  // What the gateway had to say is behind it when a client that takes a stream has heard the same.
+  await hearing();
   sent.leave();
   await closes(socket);
   expect(await endOf(trace)).toBe("cancelled");
@@ -162,9 +176,9 @@ test("a reader that only pauses gets everything", async () => {
   expect(await endOf(trace)).toBe("complete");
 });
 
-test("a legacy client leaves while the upstream is silent: the call goes on to its end", async () => {
+test.each(ACCEPTS)("a legacy client that accepts %s leaves while the upstream is silent: the call goes on to its end", async (accept) => {
   const trace = traceOf(traces++);
-  const sent = client.legacy("tools/call", { name: "up_wait" }, { trace });
+  const sent = client.legacy("tools/call", { name: "up_wait" }, { trace, accept });
   const { request, socket } = await arrival();
   sent.leave();
   // The gateway has heard of it once a modern call, left after it, is cancelled.
@@ -187,6 +201,43 @@ test("a legacy client leaves in the middle of a stream: the call goes on to its 
   endChunks(socket);
   expect(await endOf(trace)).toBe("complete");
 });
+
+test("a legacy client that takes no stream leaves after the call has said something: the call goes on to its end", async () => {
+  const trace = traceOf(traces++);
+  const sent = client.legacy("tools/call", { name: "up_stream" }, { trace, progressToken: "p", accept: "application/json" });
+  const { request, socket } = await arrival();
+  await hearing();
+  sent.leave();
+  await leaveModern();
+  expect(socket.destroyed).toBe(false);
+  chunk(socket, event(called(request)));
+  endChunks(socket);
+  expect(await endOf(trace)).toBe("complete");
+});
+
+test("a legacy client leaves while its batch waits: each call goes on to its end", async () => {
+  const trace = traceOf(traces++);
+  const sent = client.batch([{ method: "tools/call", params: { name: "up_wait" } }, { method: "ping", params: {} }], { trace });
+  const { request, socket } = await arrival();
+  sent.leave();
+  await leaveModern();
+  expect(socket.destroyed).toBe(false);
+  reply(socket, 200, "application/json", called(request));
+  const records = await until(async () => {
+    const found = await ledger.of(trace);
+    return found.length === 2 && found;
+  });
+  expect(records.map(({ method, end }) => [method, end]).sort()).toEqual([["ping", "complete"], ["tools/call", "complete"]]);
+});
+
+/** Hears of the progress of a call made now, and leaves. */
+async function hearing(): Promise<void> {
+  const sent = client.modern("tools/call", { name: "up_stream" }, { progressToken: 1 });
+  await next(sent.messages());
+  const { socket } = await arrival();
+  sent.leave();
+  await closes(socket);
+}
 
 async function leaveModern(): Promise<void> {
   const sent = client.modern("tools/call", { name: "up_wait" });

@@ -3,6 +3,8 @@ import { isObject, type JsonObject, type JsonValue } from "../src/model/json.ts"
 
 const MODERN = "2026-07-28";
 const LEGACY = "2025-11-25";
+/** The last revision that has batches. */
+const BATCHING = "2025-03-26";
 const ENVELOPE = {
   "io.modelcontextprotocol/protocolVersion": MODERN,
   "io.modelcontextprotocol/clientInfo": { name: "socket-client", version: "1.0.0" },
@@ -47,22 +49,27 @@ export class SocketClient {
     const _meta = { ...ENVELOPE, ...own, ...(progressToken === undefined ? {} : { progressToken }) };
     const named = params.name ?? params.uri;
     const headers = { "mcp-protocol-version": MODERN, "mcp-method": method, ...(typeof named === "string" ? { "mcp-name": headerValue(named) } : {}) };
-    return this.#send({ method, params: { ...params, _meta } }, headers, options);
+    return this.#send(message(method, { ...params, _meta }, options), headers, options);
   }
 
   /** One legacy request without a session. */
   legacy(method: string, params: JsonObject = {}, options: SendOptions = {}): Sent {
     const { progressToken } = options;
-    const meta = progressToken === undefined ? {} : { _meta: { progressToken } };
-    return this.#send({ method, params: { ...params, ...meta } }, { "mcp-protocol-version": LEGACY }, options);
+    const asking = progressToken === undefined ? params : { ...params, _meta: { progressToken } };
+    return this.#send(message(method, asking, options), { "mcp-protocol-version": LEGACY }, options);
+  }
+
+  /** A batch of legacy requests; their ids are their places. */
+  batch(requests: { method: string; params: JsonObject }[], options: SendOptions = {}): Sent {
+    return this.#send(requests.map(({ method, params }, id) => message(method, params, { id })), { "mcp-protocol-version": BATCHING }, options);
   }
 
   close(): void {
     this.#agent.destroy();
   }
 
-  #send(message: JsonObject, own: Record<string, string>, { id = 1, accept, trace }: SendOptions): Sent {
-    const body = JSON.stringify({ jsonrpc: "2.0", id, ...message });
+  #send(messages: JsonValue, own: Record<string, string>, { accept, trace }: SendOptions): Sent {
+    const body = JSON.stringify(messages);
     const outgoing = request(this.#endpoint, {
       method: "POST",
       agent: this.#agent,
@@ -146,6 +153,10 @@ export async function next<T>(stream: AsyncGenerator<T, void>): Promise<T> {
 /** A traceparent of its own for each number. */
 export function traceOf(number: number): string {
   return `00-${(number + 1).toString(16).padStart(32, "0")}-00f067aa0ba902b7-01`;
+}
+
+function message(method: string, params: JsonObject, { id = 1 }: SendOptions): JsonObject {
+  return { jsonrpc: "2.0", id, method, params };
 }
 
 /** MCP 2026-07-28, value encoding of headers. */

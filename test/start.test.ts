@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -47,7 +47,6 @@ const Dev = z.object({
   endpoint: z.url(),
   token: z.string(),
   api: z.url(),
-  console: z.url(),
   operator: z.string(),
   workspaces: z.record(z.string(), z.object({ id: z.string(), endpoint: z.url(), token: z.string() })),
 });
@@ -91,6 +90,7 @@ async function portsOf(folder: string, dev: { endpoint: string }): Promise<numbe
 test.for([
   ["a PORT that is none", { PORT: "http" }, /^PORT is not a port number: http$/],
   ["a data folder that cannot be written", { CAUSEWAY_DATA: "/dev/null/causeway" }, /^The data folder \/dev\/null\/causeway cannot be written \(ENOTDIR\)/],
+  ...(existsSync("/proc") ? [["a data folder that cannot be made", { CAUSEWAY_DATA: "/proc/causeway" }, /^The data folder \/proc\/causeway cannot be written \(ENOENT\)/] as const] : []),
   ["a DATABASE_URL that is none", { DATABASE_URL: "nonsense" }, /^DATABASE_URL cannot be used: it is not of the form/],
   ["a DATABASE_URL where nothing answers", { DATABASE_URL: "postgresql://u:p@127.0.0.1:1/db" }, /^DATABASE_URL cannot be used: .*ECONNREFUSED/],
 ] as const)("%s: one clear line and exit code 1", { timeout: 60_000 }, async ([, env, line]) => {

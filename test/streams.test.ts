@@ -144,6 +144,16 @@ describe("a listener", () => {
     expect(await ledger.of(trace)).toMatchObject([{ method: "subscriptions/listen", end: "complete" }]);
   });
 
+  test("whose token expires is sent away at that moment", async () => {
+    const expiresAt = new Date(Date.now() + 2_000).toISOString();
+    const { token } = Object(await workspace.api("POST", "/tokens", { name: "expiring", scopes: ["mcp:read"], expiresAt }));
+    const theirs = new SocketClient({ endpoint: workspace.endpoint, token });
+    const { messages } = await listen(theirs, { toolsListChanged: true }).answer();
+    expect(messages).toMatchObject([{ method: "notifications/subscriptions/acknowledged" }, { result: { resultType: "complete" } }]);
+    expect((await theirs.modern("tools/list").answer()).status).toBe(401);
+    theirs.close();
+  });
+
   test("whose token is revoked is sent away", async () => {
     const { token, info } = Object(await workspace.api("POST", "/tokens", { name: "short-lived", scopes: ["mcp:read"] }));
     const theirs = new SocketClient({ endpoint: workspace.endpoint, token });

@@ -146,7 +146,7 @@ export class Authority extends DurableObject<Env> implements AuthorityApi {
     const told = [
       await this.#settle("close", this.#outbox.close((principal) => hub(workspace).close(principal))),
       await this.#settle("pointer", this.#state.writePointer(catalog, this.#platform.now())),
-      await this.#settle("audit", this.#outbox.drain(workspace, (batch) => audit.send(batch))),
+      await this.#settle("audit", this.#outbox.drain(workspace, (batch) => audit.send(batch, { contentType: "text" }))),
     ];
     this.#failures = told.includes(false) ? this.#failures + 1 : 0;
     this.#wakeIn(this.#failures === 0 ? 0 : Math.min(MOST_BACKOFF_MS, BACKOFF_MS * 2 ** (this.#failures - 1)));

@@ -1,3 +1,4 @@
+import { batchOf } from "../audit/batch.ts";
 import { newId } from "../lib/ids.ts";
 import type { ChangeRecord } from "../model/audit.ts";
 import type { Actor, AuditBatch } from "../model/context.ts";
@@ -55,7 +56,7 @@ export class Outbox {
       const rows = this.#sql.exec<Row>("select * from change order by seq limit ?", BATCH).toArray();
       const last = rows.at(-1);
       if (!last) return;
-      await send({ records: rows.map((row) => recordOf(row, workspace)) });
+      await send(batchOf(rows.map((row) => JSON.stringify(recordOf(row, workspace)))));
       this.#sql.exec("delete from change where seq <= ?", last.seq);
     }
   }

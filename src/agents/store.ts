@@ -1,3 +1,4 @@
+import { recordsJson } from "../audit/store.ts";
 import { json, sql, workspaceTx } from "../lib/sql.ts";
 import type { Query, Row } from "../lib/sql.ts";
 import type { ChangeRecord } from "../model/audit.ts";
@@ -53,7 +54,7 @@ export async function saveVersion(database: Database, workspace: string, wanted:
           and not exists (select from causeway.agent_version v where v.workspace = a.workspace and v.id = a.active_version and v.hash = ${hash})`,
     sql`update causeway.agent a set name = ${name}, description = ${description}, active_version = ${versionId}, updated_at = now()
         where a.workspace = ${workspace} and a.slug = ${slug} and exists (select from causeway.agent_version v where v.workspace = a.workspace and v.id = ${versionId})`,
-    sql`select causeway.append_audit(${json([change])}) from causeway.agent_version v where v.workspace = ${workspace} and v.id = ${versionId}`,
+    sql`select causeway.append_audit(${recordsJson([change])}) from causeway.agent_version v where v.workspace = ${workspace} and v.id = ${versionId}`,
     sql`select ${COLUMNS}, v.id as version_id from ${FROM} where a.workspace = ${workspace} and a.slug = ${slug}`,
   ]);
   const row = results.at(-1)?.[0];

@@ -1,22 +1,31 @@
 import type { AuditBatch } from "../model/context.ts";
 import type { AuditRecord } from "../model/audit.ts";
-import { wait } from "../lib/clock.ts";
+import type { JsonText } from "../model/json.ts";
+import { GatewayError } from "../model/error.ts";
+import { wait, within } from "../lib/clock.ts";
 import { log } from "../lib/log.ts";
+import { utf8Length } from "../lib/utf8.ts";
+import { batchOf } from "./batch.ts";
 
 /*
- * Group commit. A send per call would cost more than the call (bench: `audit`), so records of an isolate wait a
- * moment and leave together. A record stays in the buffer until a send that carried it was acknowledged; each
- * request stays alive (`waitUntil`) until then and sends by itself if nobody else did. No request waits on a
- * promise of another one: they look at the buffer, so a request that dies takes nothing with it.
+ * Group commit. A send per call would cost more than the call, and so would a timer per call (docs/performance.md), so records
+ * of an isolate wait a moment and leave together. A record stays in the buffer until a send that carried it was acknowledged.
+ * Requests keep watch (`waitUntil`): each sends what is there if nobody else did, and stays until it is acknowledged. A request
+ * begins a watch unless another one did a moment ago, so every record has a watch that ends after it came, a busy isolate has
+ * several at a time, and a lone request has its own. No request waits on a promise of another one: they look at the buffer, so
+ * a request that dies takes nothing with it.
  */
 
 interface Held {
   record: AuditRecord;
-  sent: boolean;
+  /** Unix ms at which it was put in. */
+  at: number;
 }
 
 /** Records that arrive within this many milliseconds leave together. */
 const WINDOW_MS = 20;
+/** A request whose record comes this soon after a watch began leaves it to that one. */
+const WATCH_MS = 5;
 /** After this a send counts as lost and its records may be sent again; the consumer drops doubles by id. */
 const SEND_TIMEOUT_MS = 5_000;
 /** The platform ends a `waitUntil` after 30 s. */
@@ -25,39 +34,43 @@ const GIVE_UP_MS = 25_000;
 const MESSAGE_BYTES = 64_000;
 const BATCH_MESSAGES = 3;
 
-const encoder = new TextEncoder();
-const buffer: { held: Held[]; sendingSince: number | null } = { held: [], sendingSince: null };
+const buffer: { held: Held[]; sendingSince: number | null; watchedSince: number } = { held: [], sendingSince: null, watchedSince: 0 };
 
 /**
- * Puts the record into the isolate's buffer. The promise is for `waitUntil`: it settles when the record has been
- * acknowledged by the queue, or was given up after 25 s (logged; the only way a record is lost).
+ * Puts the record into the isolate's buffer. A promise is for `waitUntil`: it settles when the record, and all that came in while it
+ * was watched, was acknowledged by the queue or given up after 25 s (logged; the only way a record is lost). Null: another request
+ * keeps watch over it.
  */
-export function keep(queue: Queue<AuditBatch>, record: AuditRecord, now: () => number): Promise<void> {
-  const held = { record, sent: false };
-  buffer.held.push(held);
-  return hold(queue, held, now);
+export function keep(queue: Queue<AuditBatch>, record: AuditRecord, now: () => number): Promise<void> | null {
+  const at = now();
+  buffer.held.push({ record, at });
+  if (Math.abs(at - buffer.watchedSince) < WATCH_MS) return null;
+  buffer.watchedSince = at;
+  return watch(queue, at, now);
 }
 
-async function hold(queue: Queue<AuditBatch>, held: Held, now: () => number): Promise<void> {
+async function watch(queue: Queue<AuditBatch>, since: number, now: () => number): Promise<void> {
+  const isWatched = ({ at }: Held) => at < since + WATCH_MS;
   for (let waited = 0, pause = WINDOW_MS; waited < GIVE_UP_MS; waited += pause, pause = Math.min(pause * 2, 1_000)) {
     await wait(pause);
-    if (held.sent) return;
+    if (!buffer.held.some(isWatched)) return;
     if (buffer.sendingSince !== null && now() - buffer.sendingSince < SEND_TIMEOUT_MS) continue;
     await send(queue, now);
-    if (held.sent) return;
+    if (!buffer.held.some(isWatched)) return;
   }
-  buffer.held = buffer.held.filter((other) => other !== held);
-  log("error", "audit record lost: the queue took nothing for 25 s", { id: held.record.id });
+  const lost = buffer.held.filter(isWatched);
+  buffer.held = buffer.held.filter((held) => !isWatched(held));
+  log("error", "audit records lost: the queue took nothing for 25 s", { ids: lost.map(({ record }) => record.id) });
 }
 
 async function send(queue: Queue<AuditBatch>, now: () => number): Promise<void> {
   buffer.sendingSince = now();
   try {
     while (buffer.held.length > 0) {
-      const batch = take();
-      await queue.sendBatch(batch.messages.map((records) => ({ body: { records } })));
-      for (const held of batch.held) held.sent = true;
-      buffer.held = buffer.held.filter((held) => !held.sent);
+      const { messages, held } = take();
+      const taken = await within(SEND_TIMEOUT_MS, queue.sendBatch(messages.map((records) => ({ body: batchOf(records), contentType: "text" as const }))));
+      if (taken === "late") throw new GatewayError("timeout", "the queue did not answer");
+      buffer.held = buffer.held.filter((other) => !held.has(other));
     }
   } catch (cause) {
     log("warn", "audit send failed, will be tried again", { cause });
@@ -67,19 +80,20 @@ async function send(queue: Queue<AuditBatch>, now: () => number): Promise<void> 
 }
 
 /** The oldest records, packed into messages that each fit one billing unit. */
-function take(): { messages: AuditRecord[][]; held: Held[] } {
-  const messages: AuditRecord[][] = [[]];
-  const taken: Held[] = [];
+function take(): { messages: JsonText[][]; held: ReadonlySet<Held> } {
+  const messages: JsonText[][] = [[]];
+  const taken = new Set<Held>();
   let bytes = 0;
   for (const held of buffer.held) {
-    const size = encoder.encode(JSON.stringify(held.record)).length;
+    const text = JSON.stringify(held.record);
+    const size = utf8Length(text) + 1;
     if (bytes + size > MESSAGE_BYTES && bytes > 0) {
       if (messages.length === BATCH_MESSAGES) break;
       messages.push([]);
       bytes = 0;
     }
-    messages.at(-1)?.push(held.record);
-    taken.push(held);
+    messages.at(-1)?.push(text);
+    taken.add(held);
     bytes += size;
   }
   return { messages, held: taken };

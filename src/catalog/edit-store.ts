@@ -1,3 +1,5 @@
+import { recordsJson } from "../audit/store.ts";
+import { groupsOf } from "../lib/groups.ts";
 import { newId } from "../lib/ids.ts";
 import { json, sql, workspaceTx, type Query, type Row } from "../lib/sql.ts";
 import type { ChangeRecord } from "../model/audit.ts";
@@ -8,10 +10,14 @@ import type { EntryKind, EntryRow, ToolRow, VersionRow } from "./row.ts";
 import { ENTRY_TABLE } from "./store.ts";
 
 const LARGE_MS = 30_000;
-/** Rows in one statement. */
-const CHUNK = 1_000;
+/** Parameters of one request, and of one statement, in characters: Neon takes 10 MB, quoting included. */
+const REQUEST_CHARS = 2 * 1024 * 1024;
+const STATEMENT_CHARS = 512 * 1024;
 
-/** Runs the statements and leaves one audit record, in one transaction. Errors: `conflict` when a name is taken. */
+/**
+ * Runs the statements and leaves one audit record, in one transaction; answers the rows of that. Only an import can be more than one request takes: the rest
+ * of it follows in transactions of their own, and where that dies half way the next sync finishes it. Errors: `conflict` when a name is taken.
+ */
 async function change(ctx: RequestContext, action: string, subject: string, queries: readonly Query[]): Promise<Row[][]> {
   const record: ChangeRecord = {
     type: "change",
@@ -24,7 +30,15 @@ async function change(ctx: RequestContext, action: string, subject: string, quer
     subject,
     requestId: ctx.requestId,
   };
-  return workspaceTx(ctx.platform.database, ctx.workspace.id, [...queries, sql`select causeway.append_audit(${json([record])})`], { timeoutMs: LARGE_MS });
+  const run = (batch: readonly Query[]) => workspaceTx(ctx.platform.database, ctx.workspace.id, batch, { timeoutMs: LARGE_MS });
+  const [first = [], ...rest] = batches(queries);
+  const rows = await run([...first, sql`select causeway.append_audit(${recordsJson([record])})`]);
+  for (const batch of rest) await run(batch);
+  return rows;
+}
+
+function batches(queries: readonly Query[]): Query[][] {
+  return groupsOf(queries, ({ params }) => params.reduce((sum: number, param) => sum + (typeof param === "string" ? param.length : 0), 0), REQUEST_CHARS);
 }
 
 /** What an import does to the tables. */
@@ -91,7 +105,7 @@ function edited(workspace: string, edit: CatalogEdit): Query[] {
     (rows) => sql`
     insert into causeway.tool (workspace, name, upstream, source, target, definition, pin, candidate, candidate_pin, description, enabled, gone, check_output)
     select ${workspace}, r.name, r.upstream, r.source, r.target, r.definition, r.pin, r.candidate, r."candidatePin", r.description, r.enabled, r.gone, r."checkOutput"
-    from json_to_recordset(${json(rows)}::json) as r (name text, upstream text, source text, target jsonb, definition text, pin text, candidate text,
+    from json_to_recordset(${rows}::json) as r (name text, upstream text, source text, target jsonb, definition text, pin text, candidate text,
       "candidatePin" text, description text, enabled boolean, gone boolean, "checkOutput" boolean)
     on conflict (workspace, name) do update set target = excluded.target, definition = excluded.definition, pin = excluded.pin,
       candidate = excluded.candidate, candidate_pin = excluded.candidate_pin, gone = excluded.gone, check_output = excluded.check_output
@@ -108,15 +122,17 @@ function editedEntries(workspace: string, edit: CatalogEdit, kind: EntryKind): Q
     (rows) => sql`
     insert into ${table} as held (workspace, name, upstream, source, target, definition)
     select ${workspace}, r.name, r.upstream, r.source, r.target, r.definition
-    from json_to_recordset(${json(rows)}::json) as r (name text, upstream text, source text, target jsonb, definition text)
+    from json_to_recordset(${rows}::json) as r (name text, upstream text, source text, target jsonb, definition text)
     on conflict (workspace, name) do update set target = excluded.target, definition = excluded.definition
       where held.upstream is not distinct from excluded.upstream and held.source = excluded.source`,
   );
   return [...drop, ...put];
 }
 
-function chunks<T>(rows: readonly T[]): T[][] {
-  return Array.from({ length: Math.ceil(rows.length / CHUNK) }, (_none, at) => rows.slice(at * CHUNK, (at + 1) * CHUNK));
+/** The rows as JSON arrays of a size for one statement. */
+function chunks(rows: readonly (ToolRow | EntryRow)[]): string[] {
+  const texts = rows.map((row) => JSON.stringify(row));
+  return groupsOf(texts, ({ length }) => length, STATEMENT_CHARS).map((group) => `[${group.join(",")}]`);
 }
 
 /** `rename`: the old name leads to the tool until then. Errors: `conflict` when the new name is taken. */

@@ -1,4 +1,5 @@
 import { editObject, memberOf } from "../lib/json.ts";
+import { utf8Length } from "../lib/utf8.ts";
 import type { PromptEntry, ResourceEntry, TemplateEntry, ToolEntry } from "../model/catalog.ts";
 import type { CallContext, Snapshot } from "../model/context.ts";
 import type { JsonText } from "../model/json.ts";
@@ -72,7 +73,7 @@ async function build(ctx: CallContext, current: Snapshot, version: Snapshot, kin
     const entry = entries[at];
     if (!entry || ("unlisted" in entry && entry.unlisted) || !isOffered(ctx, current, nameOf(entry), entry)) continue;
     const text = await textOf(ctx, version, entry, original);
-    bytes += byteLength(text) + 1;
+    bytes += utf8Length(text) + 1;
     if (texts.length > 0 && (texts.length >= pageItems || bytes > pageBytes)) return { items: `[${texts.join(",")}]`, next: at };
     texts.push(text);
   }
@@ -106,15 +107,4 @@ function withOriginalApp(version: Snapshot, text: JsonText, entry: Entry): JsonT
   const target = uri === null ? undefined : version.resources.get(uri)?.target;
   if (target?.kind !== "mcp" || entry.target.kind !== "mcp" || target.upstream !== entry.target.upstream || target.name === uri) return text;
   return withAppUri(text, target.name);
-}
-
-/** Length in UTF-8. */
-function byteLength(text: string): number {
-  let bytes = text.length;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    // a surrogate pair is four bytes: two for each half
-    if (code > 0x7f) bytes += code > 0x7ff && (code < 0xd800 || code > 0xdfff) ? 2 : 1;
-  }
-  return bytes;
 }

@@ -1,5 +1,6 @@
 import { sql, workspaceTx, type Query, type Row } from "../lib/sql.ts";
 import type { Database } from "../model/context.ts";
+import { GatewayError } from "../model/error.ts";
 import type { Workspace } from "../model/identity.ts";
 import {
   entryRow,
@@ -18,6 +19,7 @@ import {
   type UpstreamRow,
   type VersionRow,
 } from "./row.ts";
+import { completed, toolsWhere } from "./text-store.ts";
 
 /** 10,000 tools are some 20 MB of text. */
 const LARGE_MS = 30_000;
@@ -36,15 +38,30 @@ function entries(kind: EntryKind, workspace: string): Query {
   return sql`select ${ENTRY} from ${ENTRY_TABLE[kind]} where workspace = ${workspace} order by name collate "C"`;
 }
 
-/** Everything that a snapshot is made of, read in one transaction: only tools that are approved, enabled and still there. */
-export async function readCatalog(database: Database, workspace: Workspace): Promise<CatalogRows> {
+const TRIES = 3;
+
+/** Reads again when the rows changed while their texts came in. Errors: `conflict` when they do so all the time. */
+async function undisturbed<T>(read: () => Promise<T | null>): Promise<T> {
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    const found = await read();
+    if (found !== null) return found;
+  }
+  throw new GatewayError("conflict", "the catalog is being edited at the same time; try again", { retryAfter: 1 });
+}
+
+/** Everything that a snapshot is made of, as it was at one moment: only tools that are approved, enabled and still there. */
+export function readCatalog(database: Database, workspace: Workspace): Promise<CatalogRows> {
+  return undisturbed(() => tryCatalog(database, workspace));
+}
+
+async function tryCatalog(database: Database, workspace: Workspace): Promise<CatalogRows | null> {
   const { id, slug } = workspace;
   const found = await workspaceTx(
     database,
     id,
     [
       sql`select ${UPSTREAM} from causeway.upstream where workspace = ${id} order by slug collate "C"`,
-      sql`select ${TOOL} from causeway.tool where workspace = ${id} and enabled and not gone and definition is not null order by name collate "C"`,
+      toolsWhere(sql`workspace = ${id} and enabled and not gone and definition is not null`),
       entries("resources", id),
       entries("templates", id),
       entries("prompts", id),
@@ -57,10 +74,11 @@ export async function readCatalog(database: Database, workspace: Workspace): Pro
     { readOnly: true, timeoutMs: LARGE_MS },
   );
   const rows = (at: number): Row[] => found[at] ?? [];
-  return {
+  const tools = await completed(database, id, rows(1));
+  return tools && {
     workspace: { id, slug },
     upstreams: rows(0).map(upstreamRow),
-    tools: rows(1).map(toolRow),
+    tools: tools.map(toolRow),
     resources: rows(2).map(entryRow),
     templates: rows(3).map(entryRow),
     prompts: rows(4).map(entryRow),
@@ -80,14 +98,18 @@ export interface HeldRows extends Record<EntryKind, EntryRow[]> {
 }
 
 /** `owner`: an upstream's id, or `builtin` or `agent` for the rows of that kind of target. */
-export async function readHeld(database: Database, workspace: string, owner: string): Promise<HeldRows> {
+export function readHeld(database: Database, workspace: string, owner: string): Promise<HeldRows> {
+  return undisturbed(() => tryHeld(database, workspace, owner));
+}
+
+async function tryHeld(database: Database, workspace: string, owner: string): Promise<HeldRows | null> {
   const owned = sql`workspace = ${workspace} and coalesce(upstream, target ->> 'kind') = ${owner}`;
   const names = (table: Query): Query => sql`select name from ${table} where workspace = ${workspace}`;
   const found = await workspaceTx(
     database,
     workspace,
     [
-      sql`select ${TOOL} from causeway.tool where ${owned}`,
+      toolsWhere(owned),
       sql`select ${ENTRY} from causeway.resource where ${owned}`,
       sql`select ${ENTRY} from causeway.resource_template where ${owned}`,
       sql`select ${ENTRY} from causeway.prompt where ${owned}`,
@@ -100,8 +122,9 @@ export async function readHeld(database: Database, workspace: string, owner: str
   );
   const rows = (at: number): Row[] => found[at] ?? [];
   const set = (at: number) => new Set(rows(at).map((row) => String(row["name"])));
-  return {
-    tools: rows(0).map(toolRow),
+  const tools = await completed(database, workspace, rows(0));
+  return tools && {
+    tools: tools.map(toolRow),
     resources: rows(1).map(entryRow),
     templates: rows(2).map(entryRow),
     prompts: rows(3).map(entryRow),

@@ -21,7 +21,7 @@ export function callCommand(program: Command, io: Io): void {
 /** `causeway call` and `causeway tools call`: one tool call as any MCP client makes it, progress on stderr. */
 export function addCall(command: Command, io: Io): void {
   command
-    .description("call a tool over MCP: `call demo_orders limit=5`; exit code 1 when the tool reports an error")
+    .description("call a tool over MCP: `call orders-report top=3`; exit code 1 when the tool reports an error")
     .argument("<tool>")
     .argument("[arguments...]", "key=value, typed by the tool's schema; key:=json for JSON; or one JSON object")
     .option("--args <json>", "all arguments as a JSON object")

@@ -123,7 +123,7 @@ function reported(report: z.infer<typeof Report>): string {
   lines.push(...report.added.map((name) => `  + ${name}`), ...report.changed.map((name) => `  ~ ${name}`), ...report.removed.map((name) => `  - ${name}`));
   lines.push(...report.quarantined.map((name) => `  ? ${name}  (causeway tools approve ${name})`));
   lines.push(...report.invalid.map((one) => `  ! ${one.name}: ${one.reason}`));
-  lines.push(report.published === null ? "not published" : `published version ${report.published.version}`);
+  lines.push(report.published === null ? "not published" : report.published.changed ? `published version ${report.published.version}` : `version ${report.published.version} stands`);
   lines.push(...(report.published?.warnings ?? []).map((warning) => `warning: ${warning}`));
   return lines.join("\n");
 }

@@ -8,7 +8,7 @@ const Workspace = z.looseObject({ id: z.string(), slug: z.string(), name: z.stri
 const Created = z.looseObject({ workspace: Workspace, token: z.string(), endpoint: z.string() });
 
 export function workspaceCommands(program: Command, io: Io): void {
-  const workspace = program.command("workspace").alias("workspaces").description("workspaces of this gateway (needs the operator's token)");
+  const workspace = program.command("workspace").alias("workspaces").description("workspaces of this gateway (needs the operator's token: CAUSEWAY_OPERATOR_TOKEN)");
 
   workspace
     .command("create")

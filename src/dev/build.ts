@@ -1,7 +1,7 @@
 /** Bundles the Worker. `npm run build` writes `dist/`: the deployed entry, the local one, their metafiles. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { build } from "esbuild";
+import { build, stop } from "esbuild";
 import type { Metafile } from "esbuild";
 
 export interface Bundle {
@@ -39,6 +39,9 @@ export async function bundle(entry: string, options: { minify?: boolean } = {}):
   const textOf = (suffix: string) => result.outputFiles.find((file) => file.path.endsWith(suffix))?.text ?? "";
   return { code: textOf(".js"), map: textOf(".js.map"), metafile: result.metafile };
 }
+
+/** Ends esbuild's process, which waits for more builds otherwise. */
+export const endBuilds = stop;
 
 async function writeAll(): Promise<void> {
   const folder = `${ROOT}/dist`;

@@ -79,11 +79,12 @@ async function respond(request: IncomingMessage, expected: string, execute: Exec
   }
   const chunks: Buffer[] = [];
   let bytes = 0;
+  // Read to its end also when it is too large: a connection with half a request on it is never idle, and holds up `close`.
   for await (const chunk of request) {
     bytes += chunk.length;
-    if (bytes > MAX_REQUEST_BYTES) return { status: 413, body: '"request is too large"' };
-    chunks.push(chunk);
+    if (bytes <= MAX_REQUEST_BYTES) chunks.push(chunk);
   }
+  if (bytes > MAX_REQUEST_BYTES) return { status: 413, body: '"request is too large"' };
   const parsed = readRequest(Buffer.concat(chunks).toString("utf8"), request.headers);
   return parsed ? execute(parsed, signal) : badRequest("the body is not a query");
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { StartFailure } from "./failure.ts";
 import { Locked, takeLock } from "./lock.ts";
 
@@ -39,11 +39,24 @@ export function openFolder(path: string): DataFolder {
 
 function lock(path: string): () => void {
   try {
-    mkdirSync(path, { recursive: true });
+    makeFolder(path);
     return takeLock(join(path, "lock"));
   } catch (failure) {
     if (failure instanceof Locked) throw new StartFailure(`The data folder ${path} is in use by process ${failure.pid}: stop that one first, or set CAUSEWAY_DATA to another folder.`);
     throw new StartFailure(`The data folder ${path} cannot be written (${codeOf(failure)}): set CAUSEWAY_DATA to a folder that can.`);
+  }
+}
+
+/** Not `recursive`: where a file system refuses to make anything, as /proc does, that never returns. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (failure) {
+    const code = codeOf(failure);
+    if (code === "EEXIST") return;
+    if (code !== "ENOENT" || existsSync(dirname(path))) throw failure;
+    makeFolder(dirname(path));
+    mkdirSync(path, { mode: 0o700 });
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { bundle, LOCAL_ENTRY, ROOT } from "./build.ts";
+import { bundle, endBuilds, LOCAL_ENTRY, ROOT } from "./build.ts";
 import { startEverything } from "./companion.ts";
 import { DatabaseLocked, startDatabase } from "./database.ts";
 import { StartFailure } from "./failure.ts";
@@ -37,7 +37,7 @@ async function start(): Promise<void> {
     opening,
     track(startDatabase({ dataFolder: join(folder.path, "demo"), script: join(ROOT, "examples/demo-database.sql") }, { port: ports.demo, password: folder.secrets.demoPassword })),
     track(startEverything(ports.everything)),
-    bundle(LOCAL_ENTRY),
+    bundle(LOCAL_ENTRY).finally(endBuilds),
   ]);
   folder.write("ports.json", { demo: Number(new URL(demo.url).port), everything: everything.port });
 
@@ -98,7 +98,6 @@ function announce(folder: DataFolder, origin: string, seeded: { demo: SeededWork
     endpoint,
     token,
     api: `${origin}/api/v1`,
-    console: `${origin}/ui`,
     operator: folder.secrets.operatorToken,
     workspaces: { demo: place(seeded.demo), conformance: place(seeded.conformance) },
   });

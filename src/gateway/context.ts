@@ -5,7 +5,7 @@ import type { CallContext, NestedOptions, RequestContext, SessionHandle } from "
 import { GatewayError } from "../model/error.ts";
 import type { JsonObject } from "../model/json.ts";
 import { handle } from "./handle.ts";
-import { CallSignal } from "./signal.ts";
+import { CallSignal, type Client } from "./signal.ts";
 
 export interface CallScope {
   request: RequestContext;
@@ -14,7 +14,7 @@ export interface CallScope {
   version: CatalogVersion;
   session: SessionHandle | null;
   /** The connection of the client; null for calls without one. */
-  client: AbortSignal | null;
+  client: Client | null;
   disconnectCancels: boolean;
   canAsk: boolean;
   revalidate(): Promise<boolean>;

@@ -12,14 +12,20 @@ export type Around = (run: (call: Call) => Reply) => Reply;
 /** An accepted call, from its method to its reply; exactly one audit record leaves it, however it ends and however often it runs. */
 export function handle(call: Call, ctx: CallContext, around: Around = (run) => run(call)): Reply {
   const { audit, now } = ctx.platform;
-  const record = (done: CallRecord) => ctx.waitUntil(keep(audit, done, now));
+  const record = (done: CallRecord) => {
+    const kept = keep(audit, done, now);
+    if (kept) ctx.waitUntil(kept);
+  };
   return observe(around((again) => dispatch(again, ctx)), accepted(call, ctx), now, record);
 }
 
-async function* dispatch(call: Call, ctx: CallContext): Reply {
-  const method = METHODS.get(call.method);
-  if (!method) throw new GatewayError("unsupported", `unknown method: ${call.method}`);
-  return yield* method(call, ctx);
+function dispatch(call: Call, ctx: CallContext): Reply {
+  return (METHODS.get(call.method) ?? unknownMethod)(call, ctx);
+}
+
+/** Fails where every other call fails: when its reply is asked for. */
+async function* unknownMethod({ method }: Call): Reply {
+  throw new GatewayError("unsupported", `unknown method: ${method}`);
 }
 
 function accepted(call: Call, ctx: CallContext) {

@@ -4,12 +4,17 @@ import { GatewayError } from "../model/error.ts";
 /** How long a legacy call goes on after its client's connection is lost: there a disconnect is no cancellation. */
 const LEGACY_GRACE_MS = 25_000;
 
+/** Who waits for the call: a request, whose signal costs something to look at. */
+export interface Client {
+  readonly signal: AbortSignal;
+}
+
 /**
  * The one abort signal of a call, made on first use. Signals and timers are among the dearest things on the hot
  * path, and a call that never waits for the outside needs neither.
  */
 export class CallSignal {
-  readonly #client: AbortSignal | null;
+  readonly #client: Client | null;
   readonly #disconnectCancels: boolean;
   readonly #deadline: number;
   readonly #now: () => number;
@@ -17,7 +22,7 @@ export class CallSignal {
   #reason: GatewayError | null = null;
   #timer: Timer | null = null;
 
-  constructor(options: { client: AbortSignal | null; disconnectCancels: boolean; deadline: number; now: () => number }) {
+  constructor(options: { client: Client | null; disconnectCancels: boolean; deadline: number; now: () => number }) {
     this.#client = options.client;
     this.#disconnectCancels = options.disconnectCancels;
     this.#deadline = options.deadline;
@@ -37,7 +42,7 @@ export class CallSignal {
   /** Lets go of timer and listener; the signal itself stays as it is. */
   release(): void {
     stop(this.#timer);
-    this.#client?.removeEventListener("abort", this.left);
+    if (this.#controller) this.#client?.signal.removeEventListener("abort", this.left);
   }
 
   #arm(): AbortController {
@@ -48,8 +53,8 @@ export class CallSignal {
       return controller;
     }
     this.#timer = setTimeout(() => this.abort(new GatewayError("timeout", "the call reached its deadline")), Math.max(0, this.#deadline - this.#now()));
-    if (this.#client?.aborted) this.left();
-    else this.#client?.addEventListener("abort", this.left);
+    if (this.#client?.signal.aborted) this.left();
+    else this.#client?.signal.addEventListener("abort", this.left);
     return controller;
   }
 

@@ -38,6 +38,7 @@ export async function* callTool(call: Call, ctx: CallContext): Reply {
   const approved = state.approved || approvalIn(call) === true;
   if (decision.effect === "ask" && !approved) {
     if (approvalIn(call) === false) return refusedByPerson(name, ctx);
+    if (!ctx.canAsk || call.capabilities.elicitation === undefined) return nobodyToAsk(name, ctx);
     return asked(approvalRequest(name), call, ctx, false);
   }
   const reply = invoke(entry.target, { ...call, requestState: state.inner }, ctx, snapshot);
@@ -67,6 +68,11 @@ function invalidArguments(name: string, problems: string[], ctx: CallContext): O
 
 function refusedByPerson(name: string, ctx: CallContext): Outcome {
   return errorResult(`The call of ${name} was not allowed by the person who was asked.`, ctx, new GatewayError("forbidden", "not allowed"));
+}
+
+function nobodyToAsk(name: string, ctx: CallContext): Outcome {
+  const text = `The workspace wants a person to allow each call of ${name}, and this client cannot ask one (it has no elicitation).`;
+  return errorResult(text, ctx, new GatewayError("forbidden", "approval needed"));
 }
 
 async function* caught(reply: Reply, ctx: CallContext): AsyncGenerator<Notification, Outcome, void> {

@@ -2,7 +2,7 @@ import { scopeOf } from "../access/scopes.ts";
 import { endpointExists } from "../gateway/endpoint.ts";
 import { openCall } from "../gateway/context.ts";
 import { type Around, handle } from "../gateway/handle.ts";
-import type { CallSignal } from "../gateway/signal.ts";
+import type { CallSignal, Client } from "../gateway/signal.ts";
 import type { Call, Reply } from "../model/call.ts";
 import type { CatalogVersion } from "../model/catalog.ts";
 import type { RequestContext, SessionHandle } from "../model/context.ts";
@@ -13,14 +13,15 @@ import type { Codec, Incoming } from "../protocol/codec.ts";
 import { type Exchange as WireExchange, lastMessage, respond } from "../protocol/respond.ts";
 import { withSessionLevel } from "../sessions/level.ts";
 import { withRounds } from "../sessions/rounds.ts";
+import type { Place } from "./origin.ts";
 import { refuseScope } from "./refusals.ts";
 
 interface Facts {
   request: RequestContext;
   version: CatalogVersion;
   toolset: string | null;
-  url: URL;
-  client: AbortSignal;
+  place: Place;
+  client: Client;
   accept: string | null;
   authorization: string | null;
   /** Unix ms: when the request came in, and when its caller was known. */
@@ -73,7 +74,7 @@ export class Exchange {
 
   #refusal(call: Call): Response | null {
     const scope = scopeOf(call.method);
-    return hasScope(this.facts.request.principal, scope) ? null : refuseScope(this.facts.url, scope);
+    return hasScope(this.facts.request.principal, scope) ? null : refuseScope(this.facts.place, scope);
   }
 
   #wire(incoming: Incoming, codec: Codec, manner: Manner, canAsk: boolean): WireExchange {

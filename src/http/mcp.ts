@@ -8,7 +8,7 @@ import { openSession, type SessionClaims } from "../sessions/token.ts";
 import { readBody } from "./body.ts";
 import { Exchange } from "./exchange.ts";
 import { endSession, initialize, legacy } from "./legacy.ts";
-import { corsHeaders, originAllowed, preflight } from "./origin.ts";
+import { corsHeaders, originAllowed, placeOf, preflight, type Place } from "./origin.ts";
 import { refuse, refuseAuth } from "./refusals.ts";
 
 export interface Route {
@@ -22,16 +22,16 @@ export interface Route {
  */
 export async function mcp(request: Request, platform: Platform, execution: Pick<ExecutionContext, "waitUntil">, route: Route): Promise<Response> {
   const started = platform.now();
-  const url = new URL(request.url);
+  const place = placeOf(request.url);
   const origin = request.headers.get("origin");
-  if (!originAllowed(platform.config, url, origin)) return refuse(403, "this Origin is not allowed");
+  if (!originAllowed(platform.config, place, origin)) return refuse(403, "this Origin is not allowed");
   if (request.method === "OPTIONS") return preflight(request);
-  const response = await answer(request, url, platform, execution, route, started);
-  for (const [name, value] of Object.entries(corsHeaders(origin))) response.headers.set(name, value);
+  const response = await answer(request, place, platform, execution, route, started);
+  if (origin !== null) for (const [name, value] of Object.entries(corsHeaders(origin))) response.headers.set(name, value);
   return response;
 }
 
-async function answer(request: Request, url: URL, platform: Platform, execution: Pick<ExecutionContext, "waitUntil">, route: Route, started: number): Promise<Response> {
+async function answer(request: Request, place: Place, platform: Platform, execution: Pick<ExecutionContext, "waitUntil">, route: Route, started: number): Promise<Response> {
   const { limits, masterKey } = platform.config;
   const waitUntil = (work: Promise<unknown>) => execution.waitUntil(work);
   const bytes = await readBody(request, limits.bodyBytes);
@@ -43,7 +43,7 @@ async function answer(request: Request, url: URL, platform: Platform, execution:
   const session = sessionId === null ? null : await openSession(masterKey, sessionId, started);
   const authorization = request.headers.get("authorization");
   const auth = await authenticate(platform, route.slug, authorization, session, waitUntil);
-  if (!auth.ok) return refuseAuth(auth, url);
+  if (!auth.ok) return refuseAuth(auth, place);
   if (sessionId !== null && !owns(auth, session)) return refuse(404, "session not found", -32001);
 
   const exchange = new Exchange({
@@ -52,7 +52,7 @@ async function answer(request: Request, url: URL, platform: Platform, execution:
       workspace: auth.workspace,
       principal: auth.principal,
       requestId: newId("req"),
-      origin: url.origin,
+      origin: place.origin,
       limits,
       hops: hopsOf(request.headers.get(HOPS_HEADER)),
       gate: new Gate(limits.requestFetches),
@@ -60,8 +60,8 @@ async function answer(request: Request, url: URL, platform: Platform, execution:
     },
     version: auth.version,
     toolset: route.toolset,
-    url,
-    client: request.signal,
+    place,
+    client: request,
     accept: request.headers.get("accept"),
     authorization,
     started,

@@ -163,9 +163,12 @@ function apply(change: Change | undefined, was: JsonText | null): JsonText | nul
   return typeof change === "string" ? change : change(was);
 }
 
+/** Keeps nothing from one text to the next. */
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 function decodeUtf8(bytes: Uint8Array): string | null {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return utf8.decode(bytes);
   } catch {
     return null;
   }

@@ -1,4 +1,3 @@
-import type { AuditRecord } from "./audit.ts";
 import type { Call, LogLevel, Reply } from "./call.ts";
 import type { CatalogVersion, PromptEntry, ResourceEntry, SnapshotIndex, TemplateEntry, ToolEntry, UpstreamEntry, ToolsetEntry } from "./catalog.ts";
 import type { Change } from "./change.ts";
@@ -43,9 +42,8 @@ export interface Platform {
   now(): number;
 }
 
-export interface AuditBatch {
-  records: AuditRecord[];
-}
+/** One message of the audit queue: `audit/batch` writes and reads it. */
+export type AuditBatch = JsonText;
 
 // --- what each object answers; values cross as structured clones, shapes stay readable for one version -----
 

@@ -12,7 +12,6 @@ export const DEFAULT_LIMITS = {
   toolsPerWorkspace: 10_000,
   pageItems: 1_000,
   pageBytes: 1 * MiB,
-  nameChars: 64,
   uriChars: 2_048,
   validatedArgumentBytes: 64 * KiB,
   validatedResultBytes: 256 * KiB,
@@ -20,12 +19,10 @@ export const DEFAULT_LIMITS = {
   firstByteMs: 30_000,
   idleMs: 60_000,
   totalMs: 300_000,
-  workspaceConcurrency: 64,
   upstreamConcurrency: 16,
   requestFetches: 5,
   keepAliveMs: 15_000,
   streamAgeMs: 30 * 60_000,
-  streamPendingBytes: 8 * MiB,
   jsonWaitMs: 5_000,
   callDepth: 8,
   flowNodes: 200,
@@ -52,7 +49,6 @@ export const MAXIMUM_LIMITS: Partial<Limits> = {
   validatedArgumentBytes: 512 * KiB,
   validatedResultBytes: 4 * MiB,
   totalMs: 900_000,
-  workspaceConcurrency: 1_024,
   upstreamConcurrency: 256,
 };
 

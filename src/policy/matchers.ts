@@ -60,10 +60,10 @@ function same(a: JsonValue, b: JsonValue): boolean {
 /** RFC 6901. A step into what has no members, and a pointer that is none, are misfits; a member that is not there is absent. */
 function lookUp(pointer: string, root: JsonValue): Found {
   if (pointer === "") return { at: "value", value: root };
-  if (!pointer.startsWith("/") || /~(?![01])/.test(pointer)) return { at: "misfit" };
+  if (!pointer.startsWith("/") || (pointer.includes("~") && /~(?![01])/.test(pointer))) return { at: "misfit" };
   let value = root;
   for (const step of pointer.slice(1).split("/")) {
-    const found = member(value, step.replaceAll("~1", "/").replaceAll("~0", "~"));
+    const found = member(value, step.includes("~") ? step.replaceAll("~1", "/").replaceAll("~0", "~") : step);
     if (found.at !== "value") return found;
     value = found.value;
   }

@@ -41,10 +41,12 @@ export function isReadOnly(subject: Pick<Subject, "annotations">): boolean {
 
 /** `*` stands for any characters, also none; everything else for itself. Takes time by the product of the lengths at most. */
 export function matchesPattern(pattern: string, name: string): boolean {
+  const star = pattern.indexOf("*");
+  if (star < 0) return pattern === name;
+  if (!name.startsWith(pattern.slice(0, star))) return false;
   const [first = "", ...rest] = pattern.split("*");
-  const last = rest.pop();
-  if (last === undefined) return pattern === name;
-  if (name.length < first.length + last.length || !name.startsWith(first) || !name.endsWith(last)) return false;
+  const last = rest.pop() ?? "";
+  if (name.length < first.length + last.length || !name.endsWith(last)) return false;
   let at = first.length;
   for (const part of rest) {
     const found = name.indexOf(part, at);

@@ -34,11 +34,9 @@ type Next = { step: Step } | { thrown: unknown };
  * Streamable HTTP).
  */
 export async function respond(exchange: Exchange): Promise<Response> {
-  const { reply, accepts, limits } = exchange;
+  const { reply, accepts } = exchange;
   const first = settle(reply.next());
-  // A lost client takes the invocation with it, and with that the call and its record, unless something holds it.
-  exchange.waitUntil(first);
-  const start = accepts.sse ? await within(limits.jsonWaitMs, first) : await first;
+  const start = (await atOnce(first)) ?? (await begun(exchange, first));
   if (start !== "late" && "thrown" in start) return failure(exchange, start.thrown);
   if (start !== "late" && start.step.done && accepts.json) return json(exchange, 200, encode(exchange, start.step.value));
   if (!accepts.sse) return json(exchange, 200, await lastMessage(exchange));
@@ -61,6 +59,22 @@ async function unheard(exchange: Exchange): Promise<JsonText> {
   } catch (thrown) {
     return exchange.codec.error(exchange.incoming.id, toGatewayError(thrown), exchange.requestId).message;
   }
+}
+
+/** What needs nothing from the outside has ended after so many turns of the microtask queue, and never pays for a timer. */
+const TURNS = 48;
+
+async function atOnce(first: Promise<Next>): Promise<Next | null> {
+  let next: Next | null = null;
+  void first.then((settled) => (next = settled));
+  for (let turn = 0; turn < TURNS && !next; turn++) await null;
+  return next;
+}
+
+async function begun({ accepts, limits, waitUntil }: Exchange, first: Promise<Next>): Promise<Next | "late"> {
+  // A lost client takes the invocation with it, and with that the call and its record, unless something holds it.
+  waitUntil(first);
+  return accepts.sse ? within(limits.jsonWaitMs, first) : first;
 }
 
 async function settle(next: Promise<Step>): Promise<Next> {

@@ -6,8 +6,8 @@ import type { Filter } from "./filter.ts";
 
 /**
  * `subscriptions/listen` as a reply that does not end by itself: the acknowledgement with the honoured subset, then
- * the changes that the Hub carries, until the client leaves, the stream is `streamAgeMs` old (a complete outcome:
- * the client opens another), or the right behind it is lost. The codec puts the subscription's id on each message.
+ * the changes that the Hub carries, until the client leaves, the stream is old (`ctx.deadline`; a complete outcome: the
+ * client opens another), or the right behind it is lost. The codec puts the subscription's id on each message.
  */
 export async function* listen(filter: Filter, ctx: CallContext): Reply {
   const inbox = new Inbox();
@@ -19,7 +19,7 @@ export async function* listen(filter: Filter, ctx: CallContext): Reply {
   ctx.signal.addEventListener("abort", () => inbox.close());
   // The client may have left while the Hub was asked.
   if (ctx.signal.aborted) inbox.close();
-  const age = setTimeout(() => inbox.close(), Math.min(ctx.limits.streamAgeMs, (ctx.principal.expiresAt ?? Infinity) - ctx.platform.now()));
+  const expiry = setTimeout(() => inbox.close(), Math.min(ctx.deadline, ctx.principal.expiresAt ?? Infinity) - ctx.platform.now());
   const recheck = setInterval(() => void stillAllowed(ctx).then((allowed) => allowed || inbox.close()), RECHECK_MS);
   try {
     yield acknowledgement(filter);
@@ -28,7 +28,7 @@ export async function* listen(filter: Filter, ctx: CallContext): Reply {
     }
     return { type: "complete", result: "{}" };
   } finally {
-    clearTimeout(age);
+    clearTimeout(expiry);
     clearInterval(recheck);
     socket.close(1000);
   }

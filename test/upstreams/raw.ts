@@ -18,8 +18,8 @@ export interface RawUpstream extends Running {
   sockets(): number;
 }
 
-/** An upstream that does exactly what its script says, on a raw socket. */
-export async function startRaw(script: Script): Promise<RawUpstream> {
+/** An upstream that does exactly what its script says, on a raw socket. Port 0: a free one. */
+export async function startRaw(script: Script, port = 0): Promise<RawUpstream> {
   const requests: RawRequest[] = [];
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -38,7 +38,7 @@ export async function startRaw(script: Script): Promise<RawUpstream> {
       }
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("the server has no port");
   return {

@@ -3,6 +3,7 @@ import { authenticate } from "../../src/access/authenticate.ts";
 import type { SessionClaim } from "../../src/access/authenticate.ts";
 import { Authority as RealAuthority } from "../../src/access/authority.ts";
 import { versionOf } from "../../src/access/versions.ts";
+import { recordsIn } from "../../src/audit/batch.ts";
 import { openConnection, storeConnection } from "../../src/connections/vault.ts";
 import type { NewConnection } from "../../src/connections/vault.ts";
 import type { AuditBatch, Platform, RequestContext } from "../../src/model/context.ts";
@@ -142,7 +143,7 @@ export default {
     }
   },
   async queue(batch: MessageBatch<AuditBatch>, env: Env): Promise<void> {
-    for (const record of batch.messages.flatMap(({ body }) => body.records)) {
+    for (const record of batch.messages.flatMap(({ body }) => recordsIn(body))) {
       await env.CATALOG.put(`test:${record.workspace}:${record.id}`, JSON.stringify(record));
     }
   },
