@@ -1,16 +1,14 @@
-import type { AuditEnd, CallRecord } from "../model/audit.ts";
+import type { AuditEnd } from "../model/audit.ts";
 import type { Outcome, Reply } from "../model/call.ts";
-import { toGatewayError } from "../model/error.ts";
-
-export type Accepted = Omit<CallRecord, "durationMs" | "end" | "error">;
+import { type ErrorCode, toGatewayError } from "../model/error.ts";
 
 /**
- * Wraps the reply of an accepted call so that exactly one record leaves it, however it ends: completed, failed,
- * or given up by its reader (`return` on the generator, which runs only the `finally`).
+ * Wraps the reply of an accepted call so that its end is told exactly once, however it ends: completed, failed, or given
+ * up by its reader (`return` on the generator, which runs only the `finally`).
  */
-export async function* observe(reply: Reply, accepted: Accepted, now: () => number, record: (record: CallRecord) => void): Reply {
+export async function* observe(reply: Reply, ended: (end: AuditEnd, error: ErrorCode | null) => void): Reply {
   let end: AuditEnd = "cancelled";
-  let error: CallRecord["error"] = "cancelled";
+  let error: ErrorCode | null = "cancelled";
   try {
     const outcome = yield* reply;
     end = endOf(outcome);
@@ -21,7 +19,7 @@ export async function* observe(reply: Reply, accepted: Accepted, now: () => numb
     end = error === "cancelled" ? "cancelled" : "failed";
     throw thrown;
   } finally {
-    record({ ...accepted, durationMs: now() - accepted.at, end, error });
+    ended(end, error);
   }
 }
 

@@ -48,6 +48,7 @@ function contextOf(scope: CallScope, place: Place): CallContext {
     ...scope.request,
     callId: newId("call"),
     parent: place.parent,
+    target: null,
     revision: scope.revision,
     toolset: scope.toolset,
     version: scope.version,

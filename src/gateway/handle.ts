@@ -1,6 +1,5 @@
 import { keep } from "../audit/buffer.ts";
 import { observe } from "../audit/observe.ts";
-import type { CallRecord } from "../model/audit.ts";
 import type { Call, Reply } from "../model/call.ts";
 import type { CallContext } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
@@ -12,11 +11,11 @@ export type Around = (run: (call: Call) => Reply) => Reply;
 /** An accepted call, from its method to its reply; exactly one audit record leaves it, however it ends and however often it runs. */
 export function handle(call: Call, ctx: CallContext, around: Around = (run) => run(call)): Reply {
   const { audit, now } = ctx.platform;
-  const record = (done: CallRecord) => {
-    const kept = keep(audit, done, now);
+  const record = accepted(call, ctx);
+  return observe(around((again) => dispatch(again, ctx)), (end, error) => {
+    const kept = keep(audit, { ...record, target: ctx.target, durationMs: now() - record.at, end, error }, now);
     if (kept) ctx.waitUntil(kept);
-  };
-  return observe(around((again) => dispatch(again, ctx)), accepted(call, ctx), now, record);
+  });
 }
 
 function dispatch(call: Call, ctx: CallContext): Reply {
@@ -38,7 +37,6 @@ function accepted(call: Call, ctx: CallContext) {
     principalName: ctx.principal.name,
     method: call.method,
     name: nameOf(call),
-    target: null,
     revision: ctx.revision,
     client: call.clientInfo?.name.slice(0, 100) ?? null,
     requestId: ctx.requestId,

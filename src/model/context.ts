@@ -213,6 +213,8 @@ export interface CallContext extends RequestContext {
   callId: string;
   /** Audit id of the call it was made for. */
   parent: string | null;
+  /** Where the call went (`builtin`, `agent`, `mcp {upstream}`), for its audit record; null until that is decided. */
+  target: string | null;
   /** Protocol revision the client speaks. */
   revision: string;
   /** The toolset of the endpoint; null: the whole workspace. */

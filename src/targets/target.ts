@@ -7,6 +7,7 @@ import { invokeMcp } from "./mcp/invoke.ts";
 
 /** Sends the call where it goes. `call.params` names things as the client does; the target carries its own name for them. */
 export function invoke(target: Target, call: Call, ctx: CallContext, snapshot: Snapshot): Reply {
+  ctx.target = target.kind === "mcp" ? `mcp ${target.upstream}` : target.kind;
   switch (target.kind) {
     case "agent":
       return invokeAgent(target, call, ctx, snapshot);
