@@ -27,6 +27,8 @@ export const DEFAULT_LIMITS = {
   streamAgeMs: 30 * 60_000,
   streamPendingBytes: 8 * MiB,
   jsonWaitMs: 5_000,
+  /** How long a call that waits for its client's answers is kept, from its start. */
+  parkedMs: 10 * 60_000,
   callDepth: 8,
   flowNodes: 200,
   /** Steps of one expression, and of all expressions of one run. */

@@ -2,44 +2,70 @@ import { DurableObject } from "cloudflare:workers";
 import { LOG_LEVELS, type LogLevel } from "../model/call.ts";
 import type { SessionApi } from "../model/context.ts";
 import type { Answer } from "./line.ts";
-import type { Env } from "../platform.ts";
+import { type Env, platformOf } from "../platform.ts";
+import { type LegAnswer, type LegEnd, type LegStart, lineText } from "../targets/mcp/leg.ts";
+import { ParkedCall } from "./parking.ts";
 
 /**
  * The state of one legacy session that needs some: its log level and its resource subscriptions. Comes into being
- * with the first of them, ends with the session id's own expiry, by alarm.
+ * with the first of them, ends with the session id's own expiry, by alarm. Under a name of its own it is the place
+ * where one call runs that may ask in the middle, of whichever era its client is; that stores nothing.
  */
 export class Session extends DurableObject<Env> implements SessionApi {
-  constructor(state: DurableObjectState, env: Env) {
-    super(state, env);
-    state.storage.sql.exec(`
-      create table if not exists level (one integer primary key check (one = 1), name text not null);
-      create table if not exists subscription (uri text primary key);
-    `);
-  }
+  readonly #now = platformOf(this.env).now;
+  #call: ParkedCall | null = null;
 
   /** `until`: Unix ms at which the session id expires. */
   async setLevel(level: LogLevel, until: number): Promise<void> {
-    this.ctx.storage.sql.exec("insert into level values (1, ?) on conflict do update set name = excluded.name", level);
+    this.#sql().exec("insert into level values (1, ?) on conflict do update set name = excluded.name", level);
     await this.#keepUntil(until);
   }
 
   /** Null: the client never set one. */
   async level(): Promise<LogLevel | null> {
-    const [row] = this.ctx.storage.sql.exec("select name from level").toArray();
+    const [row] = this.#sql().exec("select name from level").toArray();
     return LOG_LEVELS.find((level) => level === row?.name) ?? null;
   }
 
   async subscribe(uri: string, until: number): Promise<void> {
-    this.ctx.storage.sql.exec("insert into subscription values (?) on conflict do nothing", uri);
+    this.#sql().exec("insert into subscription values (?) on conflict do nothing", uri);
     await this.#keepUntil(until);
   }
 
   async unsubscribe(uri: string): Promise<void> {
-    this.ctx.storage.sql.exec("delete from subscription where uri = ?", uri);
+    this.#sql().exec("delete from subscription where uri = ?", uri);
+  }
+
+  override async fetch(request: Request): Promise<Response> {
+    switch (new URL(request.url).pathname) {
+      case "/call":
+        return this.#begin(await request.json());
+      case "/answer": {
+        const answer: LegAnswer = await request.json();
+        if (!this.#call) return ended({ type: "lost" });
+        const leg = this.#call.answer(answer);
+        return leg ? new Response(leg) : ended({ type: "refused" });
+      }
+      case "/abandon":
+        await this.#call?.abandon();
+        return new Response(null, { status: 204 });
+      default:
+        return this.#line();
+    }
+  }
+
+  /** A call that runs here from its first byte; there is never a second one under this name. */
+  #begin(start: LegStart): Response {
+    if (this.#call) return ended({ type: "refused" });
+    const call = new ParkedCall(start, this.#now);
+    this.#call = call;
+    const leg = call.first();
+    this.ctx.waitUntil(call.run().finally(() => (this.#call = null)));
+    return new Response(leg);
   }
 
   /** The line of a call that asks: it sends the ids of its open questions, and gets their answers. */
-  override async fetch(): Promise<Response> {
+  #line(): Response {
     const [client, server] = Object.values(new WebSocketPair());
     if (!client || !server) return new Response(null, { status: 500 });
     this.ctx.acceptWebSocket(server);
@@ -68,9 +94,23 @@ export class Session extends DurableObject<Env> implements SessionApi {
     await this.ctx.storage.deleteAll();
   }
 
+  /** Tables go with `deleteAll`, the object may live on. */
+  #sql(): SqlStorage {
+    const { sql } = this.ctx.storage;
+    sql.exec(`
+      create table if not exists level (one integer primary key check (one = 1), name text not null);
+      create table if not exists subscription (uri text primary key);
+    `);
+    return sql;
+  }
+
   async #keepUntil(until: number): Promise<void> {
     if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(until);
   }
+}
+
+function ended(end: LegEnd): Response {
+  return new Response(lineText(end));
 }
 
 function asksFor(line: WebSocket, id: string): boolean {
