@@ -20,7 +20,7 @@ const NOTHING: Carried = { inner: null, approved: false };
 
 /**
  * The `requestState` of an `input_required` result (MCP 2026-07-28, MRTR): encrypted, and bound to workspace,
- * principal, method and arguments for ten minutes. Not single use by itself: a target whose state must be used once sees to that (`src/sessions/parking.ts`).
+ * principal, method and arguments for ten minutes. Not single use by itself: a target whose state must be used once sees to that (`src/sessions/parked.ts`).
  */
 export async function sealState(call: Call, ctx: CallContext, carried: Carried): Promise<string> {
   const plain = JSON.stringify({ ...carried, binding: await binding(call, ctx), expires: ctx.platform.now() + LIFE_MS });

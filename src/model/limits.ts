@@ -27,7 +27,7 @@ export const DEFAULT_LIMITS = {
   streamAgeMs: 30 * 60_000,
   streamPendingBytes: 8 * MiB,
   jsonWaitMs: 5_000,
-  /** How long a call that waits for its client's answers is kept, from its start. */
+  /** How long a call that asks its client is kept, from its first question. */
   parkedMs: 10 * 60_000,
   callDepth: 8,
   flowNodes: 200,

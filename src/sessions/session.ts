@@ -3,8 +3,7 @@ import { LOG_LEVELS, type LogLevel } from "../model/call.ts";
 import type { SessionApi } from "../model/context.ts";
 import type { Answer } from "./line.ts";
 import { type Env, platformOf } from "../platform.ts";
-import { type LegAnswer, type LegEnd, type LegStart, lineText } from "../targets/mcp/leg.ts";
-import { ParkedCall } from "./parking.ts";
+import { Parking } from "./parking.ts";
 
 /**
  * The state of one legacy session that needs some: its log level and its resource subscriptions. Comes into being
@@ -12,8 +11,7 @@ import { ParkedCall } from "./parking.ts";
  * where one call runs that may ask in the middle, of whichever era its client is; that stores nothing.
  */
 export class Session extends DurableObject<Env> implements SessionApi {
-  readonly #now = platformOf(this.env).now;
-  #call: ParkedCall | null = null;
+  readonly #parking = new Parking(platformOf(this.env).now, (work) => this.ctx.waitUntil(work));
 
   /** `until`: Unix ms at which the session id expires. */
   async setLevel(level: LogLevel, until: number): Promise<void> {
@@ -37,31 +35,7 @@ export class Session extends DurableObject<Env> implements SessionApi {
   }
 
   override async fetch(request: Request): Promise<Response> {
-    switch (new URL(request.url).pathname) {
-      case "/call":
-        return this.#begin(await request.json());
-      case "/answer": {
-        const answer: LegAnswer = await request.json();
-        if (!this.#call) return ended({ type: "lost" });
-        const leg = this.#call.answer(answer);
-        return leg ? new Response(leg) : ended({ type: "refused" });
-      }
-      case "/abandon":
-        await this.#call?.abandon();
-        return new Response(null, { status: 204 });
-      default:
-        return this.#line();
-    }
-  }
-
-  /** A call that runs here from its first byte; there is never a second one under this name. */
-  #begin(start: LegStart): Response {
-    if (this.#call) return ended({ type: "refused" });
-    const call = new ParkedCall(start, this.#now);
-    this.#call = call;
-    const leg = call.first();
-    this.ctx.waitUntil(call.run().finally(() => (this.#call = null)));
-    return new Response(leg);
+    return new URL(request.url).pathname === "/line" ? this.#line() : this.#parking.fetch(request);
   }
 
   /** The line of a call that asks: it sends the ids of its open questions, and gets their answers. */
@@ -107,10 +81,6 @@ export class Session extends DurableObject<Env> implements SessionApi {
   async #keepUntil(until: number): Promise<void> {
     if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(until);
   }
-}
-
-function ended(end: LegEnd): Response {
-  return new Response(lineText(end));
 }
 
 function asksFor(line: WebSocket, id: string): boolean {

@@ -42,7 +42,7 @@ function outcomeOf(ended: LegEnd, object: string, ctx: CallContext): Outcome {
     case "refused":
       throw invalidState();
     case "lost":
-      throw new GatewayError("upstream", "the call was lost while it waited for answers: whether it took effect is unknown. It was not sent again.", { data: { reason: "outcome_unknown" } });
+      throw lost();
     default:
       throw heard(ended.error);
   }
@@ -63,9 +63,8 @@ async function* exchange(object: string, path: string, body: LegStart | LegAnswe
       yield line.notification;
     }
     return LOST;
-  } catch {
-    if (signal.aborted) throw signal.reason;
-    return LOST;
+  } catch (thrown) {
+    throw signal.aborted ? signal.reason : lost(thrown);
   } finally {
     signal.removeEventListener("abort", left);
     left();
@@ -76,6 +75,11 @@ const LOST: LegEnd = { type: "lost" };
 
 async function abandon(object: string, ctx: CallContext): Promise<void> {
   await ctx.platform.session(object).fetch(new Request("https://session/abandon", { method: "POST" }));
+}
+
+function lost(cause?: unknown): GatewayError {
+  const message = "the call was lost on its way: whether it took effect is unknown. It was not sent again.";
+  return new GatewayError("upstream", message, { cause, data: { reason: "outcome_unknown" } });
 }
 
 function invalidState(): GatewayError {
