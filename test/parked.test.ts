@@ -12,8 +12,8 @@ import { type LegacyFixture, start as startSdk } from "./upstreams/legacy.ts";
 /* Legacy upstreams that ask in the middle of a call: the call waits, with its stream, for the client's answers. */
 
 const FRAGILE = fileURLToPath(new URL("workers/fragile.ts", import.meta.url));
-/** On the second Worker a call waits no longer than this. */
-const PARKED_MS = 400;
+/** On the second Worker a call waits no longer than this, and an upstream may be silent for half as long while nobody waits for answers. */
+const PARKED_MS = 1_400;
 
 let gateway: Gateway;
 let workspace: TestWorkspace;
@@ -26,7 +26,7 @@ let ledger: Ledger;
 
 beforeAll(async () => {
   [upstream, sdk] = await Promise.all([startAsking(), startSdk()]);
-  gateway = await startGateway({ entry: FRAGILE, second: { vars: { LIMITS: JSON.stringify({ parkedMs: PARKED_MS }) } } });
+  gateway = await startGateway({ entry: FRAGILE, second: { vars: { LIMITS: JSON.stringify({ parkedMs: PARKED_MS, idleMs: PARKED_MS / 2 }) } } });
   workspace = await gateway.createWorkspace();
   await workspace.api("POST", "/upstreams", { slug: "up", url: upstream.url });
   await workspace.api("POST", "/upstreams", { slug: "sdk", url: sdk.url });

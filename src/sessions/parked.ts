@@ -29,6 +29,7 @@ interface OpenQuestion {
 export class ParkedCall implements Asker {
   readonly #start: LegStart;
   readonly #now: () => number;
+  readonly #waits: () => void;
   readonly #abort = new AbortController();
   readonly #open = new Map<string, OpenQuestion>();
   /** By the round whose answers began it; the first by 0. */
@@ -44,9 +45,11 @@ export class ParkedCall implements Asker {
   #gathering: Timer | null = null;
   #end: LegEnd | null = null;
 
-  constructor(start: LegStart, now: () => number) {
+  /** `waits`: it has asked for the first time, and the object is now to live without a request in it. */
+  constructor(start: LegStart, now: () => number, waits: () => void) {
     this.#start = start;
     this.#now = now;
+    this.#waits = waits;
   }
 
   /** Sends the call. Resolves when the call is over and its end has been kept for as long as it may be asked for. */
@@ -151,6 +154,7 @@ export class ParkedCall implements Asker {
     const { object } = this.#start;
     const requestState = stateText({ object, round: ++this.#round, until: this.#until });
     const inputRequests = Object.fromEntries([...this.#open].map(([key, { request }]) => [key, request]));
+    if (this.#round === 1) this.#waits();
     const leg = this.#leg;
     this.#leg = null;
     leg?.finish({ type: "outcome", outcome: { type: "input_required", inputRequests, requestState } });

@@ -4,12 +4,19 @@ import { ParkedCall } from "./parked.ts";
 /** The place of one call in the object that is named for it: `/call` begins it, `/answer` goes on, `/abandon` ends it unanswered. */
 export class Parking {
   readonly #now: () => number;
-  readonly #waitUntil: (work: Promise<unknown>) => void;
+  readonly #keepAlive: () => void;
   #call: ParkedCall | null = null;
+  #over: Promise<void> = Promise.resolve();
 
-  constructor(now: () => number, waitUntil: (work: Promise<unknown>) => void) {
+  /** `keepAlive`: from now on the object has to live, with no request in it, until `over`. */
+  constructor(now: () => number, keepAlive: () => void) {
     this.#now = now;
-    this.#waitUntil = waitUntil;
+    this.#keepAlive = keepAlive;
+  }
+
+  /** Resolves when nothing runs or waits here any more; 11 minutes at most. */
+  get over(): Promise<void> {
+    return this.#over;
   }
 
   async fetch(request: Request): Promise<Response> {
@@ -27,10 +34,10 @@ export class Parking {
   /** There is never a second call under this name. */
   #begin(start: LegStart): Response {
     if (this.#call) return ended({ type: "refused" });
-    const call = new ParkedCall(start, this.#now);
+    const call = new ParkedCall(start, this.#now, this.#keepAlive);
     this.#call = call;
     const leg = call.first();
-    this.#waitUntil(call.run().finally(() => (this.#call = null)));
+    this.#over = call.run().finally(() => (this.#call = null));
     return new Response(leg);
   }
 

@@ -8,10 +8,11 @@ import { Parking } from "./parking.ts";
 /**
  * The state of one legacy session that needs some: its log level and its resource subscriptions. Comes into being
  * with the first of them, ends with the session id's own expiry, by alarm. Under a name of its own it is the place
- * where one call runs that may ask in the middle, of whichever era its client is; that stores nothing.
+ * where one call runs that may ask in the middle, of whichever era its client is.
  */
 export class Session extends DurableObject<Env> implements SessionApi {
-  readonly #parking = new Parking(platformOf(this.env).now, (work) => this.ctx.waitUntil(work));
+  readonly #now = platformOf(this.env).now;
+  readonly #parking = new Parking(this.#now, () => void this.ctx.storage.setAlarm(this.#now()));
 
   /** `until`: Unix ms at which the session id expires. */
   async setLevel(level: LogLevel, until: number): Promise<void> {
@@ -64,7 +65,12 @@ export class Session extends DurableObject<Env> implements SessionApi {
     await this.ctx.storage.deleteAll();
   }
 
+  /**
+   * A session's end; or a call has begun to wait. Without a request an object is evicted after a minute or two, whatever it
+   * awaits, so this event lasts as long as the call (15 minutes are allowed). Run again after an eviction it finds nothing, and tidies up.
+   */
   override async alarm(): Promise<void> {
+    await this.#parking.over;
     await this.ctx.storage.deleteAll();
   }
 

@@ -14,6 +14,8 @@ import type { LegacyTry } from "./legacy.ts";
  * upstream's stream, the Worker holds the client's answer. A question ends the leg as `input_required`; the next request goes on.
  */
 
+type InputRequired = Extract<Outcome, { type: "input_required" }>;
+
 export const parkedOf = placeIn;
 
 /** The first leg, in an object of its own under a name that nobody else has. */
@@ -38,7 +40,7 @@ export async function* resumeParked({ object, round, until }: ParkedPlace, owner
 function outcomeOf(ended: LegEnd, object: string, ctx: CallContext): Outcome {
   switch (ended.type) {
     case "outcome":
-      return ended.outcome.type === "input_required" ? { ...ended.outcome, abandon: () => ctx.waitUntil(abandon(object, ctx)) } : ended.outcome;
+      return waits(ended.outcome) ? { ...ended.outcome, abandon: () => ctx.waitUntil(abandon(object, ctx)) } : ended.outcome;
     case "refused":
       throw invalidState();
     case "lost":
@@ -46,6 +48,11 @@ function outcomeOf(ended: LegEnd, object: string, ctx: CallContext): Outcome {
     default:
       throw heard(ended.error);
   }
+}
+
+/** A page to be opened first (-32042) is asked for by a call that has ended, and has no state. */
+function waits(outcome: Outcome): outcome is InputRequired {
+  return outcome.type === "input_required" && outcome.requestState !== undefined;
 }
 
 /** One request to the object and what it says; leaving early tells it that nobody listens any more. */
