@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import { AskedClient, nextMessage as next } from "./asked-client.ts";
 import { type Gateway, startGateway, type TestWorkspace } from "./harness/gateway.ts";
 
 /* What a call asks a legacy client: requests on the stream of its POST, answers POSTed to whichever Worker. */
@@ -13,68 +14,16 @@ beforeAll(async () => {
   return () => gateway.stop();
 });
 
-interface Message {
-  id?: string | number;
-  method?: string;
-  params?: Record<string, unknown>;
-  result?: { content: { text: string }[]; isError?: boolean };
-  error?: { code: number };
-}
-
-const JSON_TYPE = { "content-type": "application/json" };
-
-class Client {
-  readonly #headers: Record<string, string>;
-
-  constructor(headers: Record<string, string>) {
-    this.#headers = headers;
-  }
-
-  static async open(protocolVersion: string, capabilities: object): Promise<Client> {
-    const headers = { ...JSON_TYPE, authorization: `Bearer ${workspace.token}`, accept: "application/json, text/event-stream" };
-    const params = { protocolVersion, capabilities, clientInfo: { name: "t", version: "1" } };
-    const response = await fetch(workspace.endpoint, { method: "POST", headers, body: JSON.stringify({ jsonrpc: "2.0", id: 0, method: "initialize", params }) });
-    await response.text();
-    return new Client({ ...headers, "mcp-session-id": response.headers.get("mcp-session-id") ?? "" });
-  }
-
-  /** The messages of one call as they come. */
-  async *call(name: string, args: object = {}, headers: Record<string, string> = {}): AsyncGenerator<Message, undefined> {
-    const body = JSON.stringify({ jsonrpc: "2.0", id: 7, method: "tools/call", params: { name, arguments: args } });
-    const response = await fetch(workspace.endpoint, { method: "POST", headers: { ...this.#headers, ...headers }, body });
-    if (response.headers.get("content-type") === "application/json") return void (yield JSON.parse(await response.text()));
-    let buffered = "";
-    for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-      buffered += chunk;
-      for (let end = buffered.indexOf("\n\n"); end >= 0; end = buffered.indexOf("\n\n")) {
-        const data = /^data: (.*)$/m.exec(buffered.slice(0, end))?.[1];
-        buffered = buffered.slice(end + 2);
-        if (data) yield JSON.parse(data);
-      }
-    }
-    return undefined;
-  }
-
-  /** To the other Worker over the same objects. */
-  async answer(id: Message["id"], answer: { result: unknown } | { error: object }): Promise<number> {
-    const url = `${gateway.secondOrigin}/w/${workspace.slug}/mcp`;
-    const response = await fetch(url, { method: "POST", headers: this.#headers, body: JSON.stringify({ jsonrpc: "2.0", id, ...answer }) });
-    await response.text();
-    return response.status;
-  }
-}
-
 const FORM = { elicitation: { form: {} } };
 
-async function next(messages: AsyncGenerator<Message, undefined>): Promise<Message> {
-  const { value } = await messages.next();
-  if (!value) throw new Error("the stream ended");
-  return value;
+/** Its answers go to the other Worker over the same objects. */
+function opened(protocolVersion: string, capabilities: object): Promise<AskedClient> {
+  return AskedClient.open(workspace, gateway.secondOrigin, protocolVersion, capabilities);
 }
 
 describe("a legacy client that is asked in the middle of a call", () => {
   test("gets a request on the call's own stream; the answer finds the call from another Worker", async () => {
-    const client = await Client.open("2025-11-25", FORM);
+    const client = await opened("2025-11-25", FORM);
     const messages = client.call("test_elicitation", { message: "Who?" });
     const question = await next(messages);
     expect(question).toMatchObject({ method: "elicitation/create", params: { mode: "form", message: "Who?" } });
@@ -85,8 +34,8 @@ describe("a legacy client that is asked in the middle of a call", () => {
   });
 
   test("only the first answer counts, and another session's answer does not", async () => {
-    const client = await Client.open("2025-11-25", FORM);
-    const stranger = await Client.open("2025-11-25", FORM);
+    const client = await opened("2025-11-25", FORM);
+    const stranger = await opened("2025-11-25", FORM);
     const messages = client.call("test_elicitation", { message: "Who?" });
     const { id } = await next(messages);
     await stranger.answer(id, { result: { action: "accept", content: { username: "stranger", email: "s@example.com" } } });
@@ -98,7 +47,7 @@ describe("a legacy client that is asked in the middle of a call", () => {
   });
 
   test("a client's error is a cancellation of an elicitation, and the end of a sampling", async () => {
-    const client = await Client.open("2025-11-25", { ...FORM, sampling: {} });
+    const client = await opened("2025-11-25", { ...FORM, sampling: {} });
     const elicitation = client.call("test_elicitation", { message: "Who?" });
     await client.answer((await next(elicitation)).id, { error: { code: -1, message: "no" } });
     expect(JSON.stringify(await next(elicitation))).toContain("cancel");
@@ -108,7 +57,7 @@ describe("a legacy client that is asked in the middle of a call", () => {
   });
 
   test("several rounds, and several questions in one", async () => {
-    const client = await Client.open("2025-11-25", { ...FORM, sampling: {}, roots: {} });
+    const client = await opened("2025-11-25", { ...FORM, sampling: {}, roots: {} });
     const rounds = client.call("test_input_required_result_multi_round");
     await client.answer((await next(rounds)).id, { result: { action: "accept", content: { name: "Ann" } } });
     await client.answer((await next(rounds)).id, { result: { action: "accept", content: { color: "blue" } } });
@@ -127,7 +76,7 @@ describe("a legacy client that is asked in the middle of a call", () => {
   });
 
   test("2025-06-18 knows no mode, and single choices by enumNames only", async () => {
-    const client = await Client.open("2025-06-18", { elicitation: {} });
+    const client = await opened("2025-06-18", { elicitation: {} });
     const messages = client.call("test_elicitation", { message: "Who?" });
     const question = await next(messages);
     expect(question.params).not.toHaveProperty("mode");
@@ -138,9 +87,9 @@ describe("a legacy client that is asked in the middle of a call", () => {
   });
 
   test("who declared nothing, takes no stream, or has no session is not asked", async () => {
-    const silent = await Client.open("2025-11-25", {});
+    const silent = await opened("2025-11-25", {});
     expect(await next(silent.call("test_elicitation", { message: "Who?" }))).toMatchObject({ error: { code: -32603 } });
-    const client = await Client.open("2025-11-25", FORM);
+    const client = await opened("2025-11-25", FORM);
     const answer = await next(client.call("test_elicitation", { message: "Who?" }, { accept: "application/json" }));
     expect(answer).toMatchObject({ result: { isError: true } });
   });

@@ -107,6 +107,7 @@ const CACHES = [
   "src/audit/buffer.ts",
   "src/catalog/cache.ts",
   "src/connections/cache.ts",
+  "src/targets/mcp/asks.ts",
   "src/targets/mcp/breakers.ts",
   "src/targets/mcp/eras.ts",
   "src/targets/mcp/sessions.ts",

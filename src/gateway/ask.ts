@@ -2,6 +2,7 @@ import type { Call, ClientCapabilities, InputRequest, Outcome } from "../model/c
 import type { CallContext } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
 import { isObject, type JsonObject } from "../model/json.ts";
+import { canAnswer } from "../protocol/capabilities.ts";
 import { type Carried, sealState } from "./state.ts";
 
 type InputRequired = Extract<Outcome, { type: "input_required" }>;
@@ -16,7 +17,7 @@ export async function asked(outcome: InputRequired, call: Call, ctx: CallContext
 
 function requireCapability(declared: ClientCapabilities, request: InputRequest): void {
   const required = requirementOf(request);
-  if (meets(declared, request)) return;
+  if (canAnswer(declared, request)) return;
   throw new GatewayError("unsupported", "this call needs a capability that the client did not declare", {
     data: { requiredCapabilities: required },
     wire: { http: 400, rpc: -32021 },
@@ -27,15 +28,6 @@ function requirementOf({ method, params }: InputRequest): JsonObject {
   if (method === "sampling/createMessage") return { sampling: {} };
   if (method === "roots/list") return { roots: {} };
   return { elicitation: params?.["mode"] === "url" ? { url: {} } : { form: {} } };
-}
-
-/** An empty `elicitation` object means form only (MCP 2026-07-28, client capabilities). */
-function meets(declared: ClientCapabilities, { method, params }: InputRequest): boolean {
-  if (method === "sampling/createMessage") return declared.sampling !== undefined;
-  if (method === "roots/list") return declared.roots !== undefined;
-  const { elicitation } = declared;
-  if (elicitation === undefined) return false;
-  return params?.["mode"] === "url" ? elicitation.url !== undefined : elicitation.form !== undefined || elicitation.url === undefined;
 }
 
 const APPROVAL = "causeway.approval";

@@ -3,6 +3,7 @@ import { open, seal, sha256 } from "../lib/crypto.ts";
 import type { Call } from "../model/call.ts";
 import type { CallContext } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
+import { INVALID_STATE } from "../protocol/jsonrpc.ts";
 
 /** How long a client may take to answer. */
 const LIFE_MS = 10 * 60_000;
@@ -19,7 +20,7 @@ const NOTHING: Carried = { inner: null, approved: false };
 
 /**
  * The `requestState` of an `input_required` result (MCP 2026-07-28, MRTR): encrypted, and bound to workspace,
- * principal, method and arguments for ten minutes. Not single use: what it releases must bear being released twice.
+ * principal, method and arguments for ten minutes. Not single use by itself: a target whose state must be used once sees to that (`src/sessions/parked.ts`).
  */
 export async function sealState(call: Call, ctx: CallContext, carried: Carried): Promise<string> {
   const plain = JSON.stringify({ ...carried, binding: await binding(call, ctx), expires: ctx.platform.now() + LIFE_MS });
@@ -32,7 +33,7 @@ export async function openState(call: Call, ctx: CallContext): Promise<Carried> 
   const plain = await open(ctx.platform.config.masterKey, PURPOSE, ctx.workspace.id, PURPOSE, call.requestState);
   const state = plain === null ? null : JSON.parse(plain);
   if (state === null || state.binding !== (await binding(call, ctx)) || state.expires < ctx.platform.now()) {
-    throw new GatewayError("invalid", "requestState is not valid for this call", { data: { reason: "invalid_request_state" } });
+    throw new GatewayError("invalid", "requestState is not valid for this call", { data: { reason: INVALID_STATE } });
   }
   return { inner: state.inner, approved: state.approved };
 }

@@ -87,13 +87,13 @@ export interface CacheHint {
 /**
  * How a call ended.
  * - `complete`: `result` is the text of the result object without what the codec adds (`resultType`, `ttlMs`, `cacheScope`, serverInfo).
- * - `input_required`: the caller is asked to answer and send the call again (MRTR).
+ * - `input_required`: the caller is asked to answer and send the call again (MRTR). `abandon`: tells a target that waits that nobody will.
  * - `failed`: an upstream's JSON-RPC error object (`{code, message, data?}`), passed on as written.
  * What we could not do ourselves is thrown as GatewayError.
  */
 export type Outcome =
   | { type: "complete"; result: JsonText; isError?: boolean; cache?: CacheHint }
-  | { type: "input_required"; inputRequests: Record<string, InputRequest>; requestState?: string }
+  | { type: "input_required"; inputRequests: Record<string, InputRequest>; requestState?: string; abandon?: () => void }
   | { type: "failed"; error: JsonText; code: number };
 
 /** The stream of what comes back: notifications while the call runs, and its end. */

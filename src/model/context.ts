@@ -126,7 +126,7 @@ export interface SessionApi {
   unsubscribe(uri: string): Promise<void>;
   /** A client's answer to a question of a running call; false when no call waits for it. */
   answer(answer: { id: string; result: JsonText | null; error: JsonText | null }): Promise<boolean>;
-  /** WebSocket upgrade of a call that asks; see `sessions/line`. */
+  /** `/line`: WebSocket upgrade of a call that asks, see `sessions/line`. `/call`, `/answer`, `/abandon`: a call that runs here, see `targets/mcp/leg`. */
   fetch(request: Request): Promise<Response>;
   end(): Promise<void>;
 }

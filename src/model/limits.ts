@@ -24,6 +24,8 @@ export const DEFAULT_LIMITS = {
   keepAliveMs: 15_000,
   streamAgeMs: 30 * 60_000,
   jsonWaitMs: 5_000,
+  /** How long a call that asks its client is kept, from its first question. */
+  parkedMs: 10 * 60_000,
   callDepth: 8,
   flowNodes: 200,
   /** Steps of one expression, and of all expressions of one run. */

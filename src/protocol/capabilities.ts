@@ -1,4 +1,4 @@
-import type { ClientCapabilities } from "../model/call.ts";
+import type { ClientCapabilities, InputRequest } from "../model/call.ts";
 import { isObject, type JsonObject, type JsonValue } from "../model/json.ts";
 
 /**
@@ -10,6 +10,32 @@ export function capabilitiesOf(value: JsonValue | undefined): ClientCapabilities
   const { elicitation } = value;
   if (!elicitation || elicitation.form || elicitation.url) return value;
   return { ...value, elicitation: { ...elicitation, form: {} } };
+}
+
+/** What of its capabilities says that the client can be asked, with `{}` in place of settings that nobody here reads. */
+export function askable({ elicitation, sampling, roots }: ClientCapabilities): JsonObject & Pick<ClientCapabilities, "elicitation" | "sampling" | "roots"> {
+  return {
+    ...(elicitation && { elicitation: { ...(elicitation.form && { form: {} }), ...(elicitation.url && { url: {} }) } }),
+    ...(sampling && { sampling: { ...(isObject(sampling.tools) && { tools: {} }), ...(isObject(sampling.context) && { context: {} }) } }),
+    ...(roots && { roots: {} }),
+  };
+}
+
+/** The same as far as a client of this revision can have meant it: elicitation came with 2025-06-18, its url mode with 2025-11-25. */
+export function askableIn(declared: ClientCapabilities, revision: string): JsonObject {
+  const { elicitation, ...rest } = askable(declared);
+  if (!elicitation || revision < "2025-06-18") return rest;
+  const { url: _, ...form } = elicitation;
+  return { elicitation: revision < "2025-11-25" ? form : elicitation, ...rest };
+}
+
+/** Whether a client that declared this can be asked that. An empty `elicitation` object means form only (MCP 2026-07-28, client capabilities). */
+export function canAnswer(declared: ClientCapabilities, { method, params }: InputRequest): boolean {
+  if (method === "sampling/createMessage") return declared.sampling !== undefined;
+  if (method === "roots/list") return declared.roots !== undefined;
+  const { elicitation } = declared;
+  if (elicitation === undefined) return false;
+  return params?.["mode"] === "url" ? elicitation.url !== undefined : elicitation.form !== undefined || elicitation.url === undefined;
 }
 
 /** What a client says it is; null when it is not a name and a version. Self-reported: for display and logs only. */

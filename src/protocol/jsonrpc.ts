@@ -13,6 +13,8 @@ export const UNSUPPORTED_VERSION = -32022;
 export const RESOURCE_NOT_FOUND = -32002;
 /** "URL elicitation required", of 2025-11-25 only. */
 export const URL_ELICITATION_REQUIRED = -32042;
+/** `data.reason` of -32602 for a `requestState` that is not good, or not any more. */
+export const INVALID_STATE = "invalid_request_state";
 /** Left to implementations; what the official SDKs answer when legacy HTTP itself is wrong. */
 export const BAD_LEGACY_HTTP = -32000;
 

@@ -25,10 +25,14 @@ const PAUSE_MS = 250;
 export async function* withRounds(call: Call, ctx: CallContext, session: SessionHandle, run: (call: Call) => Reply): Reply {
   let line: Line | null = null;
   let current = call;
+  /** Of what waits for answers; nothing does once they are under way. */
+  let abandon: (() => void) | undefined;
   try {
     for (let round = 0; round < MAX_ROUNDS; round++) {
+      abandon = undefined;
       const outcome = yield* run(current);
       if (outcome.type !== "input_required") return outcome;
+      abandon = outcome.abandon;
       let responses: JsonObject | null = null;
       if (Object.keys(outcome.inputRequests).length === 0) await wait(PAUSE_MS * 2 ** round);
       else {
@@ -41,6 +45,7 @@ export async function* withRounds(call: Call, ctx: CallContext, session: Session
     return failure(call, `the call asked the client more than ${MAX_ROUNDS} times`);
   } finally {
     line?.close();
+    abandon?.();
   }
 }
 

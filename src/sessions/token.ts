@@ -1,7 +1,7 @@
 import type { ClientCapabilities } from "../model/call.ts";
-import { isObject, type JsonValue } from "../model/json.ts";
+import type { JsonValue } from "../model/json.ts";
 import { derive, equalText, fromBase64Url, hmac, toBase64Url } from "../lib/crypto.ts";
-import { capabilitiesOf, clientInfoOf } from "../protocol/capabilities.ts";
+import { askable, capabilitiesOf, clientInfoOf } from "../protocol/capabilities.ts";
 
 /** What a legacy session id says of itself. */
 export interface SessionClaims {
@@ -57,14 +57,9 @@ function payloadOf({ id, workspace, principal, revision, expiresAt, capabilities
   return toBase64Url(new TextEncoder().encode(JSON.stringify([id, workspace, principal, revision, expiresAt, capabilities, client])));
 }
 
-/** `{}` in place of settings that nobody here reads. */
-function capabilitiesKept({ elicitation, sampling, roots, extensions }: ClientCapabilities): ClientCapabilities {
-  const kept: ClientCapabilities = {};
-  if (elicitation) kept.elicitation = { ...(elicitation.form && { form: {} }), ...(elicitation.url && { url: {} }) };
-  if (sampling) kept.sampling = { ...(isObject(sampling.tools) && { tools: {} }), ...(isObject(sampling.context) && { context: {} }) };
-  if (roots) kept.roots = {};
-  if (extensions) kept.extensions = extensions;
-  return kept;
+function capabilitiesKept(declared: ClientCapabilities): ClientCapabilities {
+  const { extensions } = declared;
+  return { ...askable(declared), ...(extensions && { extensions }) };
 }
 
 function claimsOf(payload: JsonValue): SessionClaims | null {

@@ -4,6 +4,7 @@ import type { CallContext, Platform, Snapshot, UpstreamSessionApi } from "../../
 import type { JsonObject, JsonText } from "../../src/model/json.ts";
 import { limitsWith, type Limits } from "../../src/model/limits.ts";
 import { SessionKeeper } from "../../src/sessions/keeper.ts";
+import { Parking } from "../../src/sessions/parking.ts";
 import { invokeMcp } from "../../src/targets/mcp/invoke.ts";
 
 /** One workspace with one upstream, as the target's code sees them. */
@@ -33,6 +34,7 @@ export function bench(url: string, own: { limits?: Partial<Record<keyof Limits, 
   const workspace = { id: `ws_test${++workspaces}`, slug: `test${workspaces}` };
   const upstream: UpstreamEntry = { id: "up_1", slug: "up", url, connection: null, era: null, capabilities: {}, timeoutMs: limits.totalMs, concurrency: 16, ...own.upstream };
   const sessions = new Map<string, SessionKeeper>();
+  const places = new Map<string, Parking>();
   const missing = (): never => {
     throw new Error("not in this test");
   };
@@ -50,7 +52,11 @@ export function bench(url: string, own: { limits?: Partial<Record<keyof Limits, 
     },
     authority: missing,
     hub: missing,
-    session: missing,
+    session: (name) => {
+      const parking = places.get(name) ?? new Parking(platform.now, () => undefined);
+      places.set(name, parking);
+      return { fetch: (request) => parking.fetch(request), setLevel: missing, level: missing, subscribe: missing, unsubscribe: missing, answer: missing, end: missing };
+    },
     upstreamSession: (name): UpstreamSessionApi => {
       const keeper = sessions.get(name) ?? new SessionKeeper(platform, { read: () => null, write: () => undefined, clear: () => undefined });
       sessions.set(name, keeper);

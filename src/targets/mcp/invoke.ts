@@ -2,16 +2,21 @@ import type { Call, Notification, Outcome, Reply } from "../../model/call.ts";
 import type { HeaderParam, Target, ToolEntry, UpstreamEntry } from "../../model/catalog.ts";
 import type { CallContext, Snapshot } from "../../model/context.ts";
 import { GatewayError, toGatewayError } from "../../model/error.ts";
+import type { JsonObject } from "../../model/json.ts";
+import { askableIn } from "../../protocol/capabilities.ts";
 import { headerParamsOf } from "../../protocol/headers.ts";
+import { METHODS } from "../../protocol/methods.ts";
 import { isModern, LEGACY } from "../../protocol/revisions.ts";
 import type { Attempt, Attempting } from "./attempt.ts";
+import { mayAsk, noteAsked, noteQuiet, Surprise } from "./asks.ts";
 import { enter, type Verdict } from "./breakers.ts";
 import { ERA_HORIZON_MS, type EraVerdict, rememberedEra, rememberEra } from "./eras.ts";
 import { isFault } from "./errors.ts";
-import { tryLegacy } from "./legacy.ts";
+import { type LegacyTry, tryLegacy } from "./legacy.ts";
 import { type Link, linkOf } from "./link.ts";
 import { listedTool } from "./list.ts";
 import { tryModern } from "./modern.ts";
+import { parkedOf, resumeParked, runParked } from "./parked.ts";
 import { discover } from "./probe.ts";
 import { joinSession, sessionKey } from "./session.ts";
 
@@ -43,9 +48,12 @@ export async function* invokeMcp(target: McpTarget, call: Call, ctx: CallContext
   if (!upstream) throw new GatewayError("not_found", "the upstream of this target does not exist any more");
   const leave = enter(`${ctx.workspace.id} ${upstream.id}`, Math.min(upstream.concurrency, ctx.limits.upstreamConcurrency), ctx.platform.now);
   let verdict: Verdict = "unknown";
+  const parked = parkedOf(call.requestState);
   try {
+    const owner = ownerOf(target, call, ctx);
+    if (parked) return yield* resumeParked(parked, owner, call, ctx);
     const entry = call.method === "tools/call" ? toolOf(snapshot, target, upstream, call) : null;
-    const outcome = yield* travel(await journeyOf(target, call, ctx, upstream, entry), isRepeatable(call, entry));
+    const outcome = yield* travel(await journeyOf(target, call, ctx, upstream, entry), owner, isRepeatable(call, entry));
     verdict = "well";
     return outcome;
   } catch (thrown) {
@@ -64,10 +72,10 @@ async function journeyOf(target: McpTarget, call: Call, ctx: CallContext, upstre
 }
 
 /** Tries until one ends, each reason to try again good for one more. */
-async function* travel(journey: Journey, repeatable: boolean): AsyncGenerator<Notification, Outcome, void> {
+async function* travel(journey: Journey, owner: string, repeatable: boolean): AsyncGenerator<Notification, Outcome, void> {
   const tried: Attempt[] = [];
   for (;;) {
-    const attempt = yield* tryOnce(journey);
+    const attempt = yield* tryOnce(journey, owner);
     if (attempt.type === "end") return attempt.outcome;
     const { why, error } = attempt;
     if (tried.some((earlier) => earlier.type === "again" && earlier.why === why) || (why === "connection" && !repeatable)) throw error;
@@ -77,18 +85,43 @@ async function* travel(journey: Journey, repeatable: boolean): AsyncGenerator<No
   }
 }
 
-async function* tryOnce(journey: Journey): Attempting {
+async function* tryOnce(journey: Journey, owner: string): Attempting {
   const { call, ctx, upstream, link, name, params, until } = journey;
   const era = await eraOf(journey);
   if (isModern(era.revision)) return yield* tryModern(call, ctx, { link, name, revision: era.revision, params, until });
-  const key = sessionKey(upstream, link, ctx);
-  const joined = await joinSession(key, upstream, link, ctx, journey.stale);
+  const capabilities = ctx.canAsk ? askableIn(call.capabilities, ctx.revision) : {};
+  const key = sessionKey(upstream, link, ctx, capabilities);
+  const joined = await joinSession(key, upstream, link, ctx, capabilities, journey.stale);
   if (!joined.ok && joined.foreign) return { type: "again", why: "era", error: joined.error };
   if (!joined.ok) throw joined.error;
   const { session } = joined;
-  const attempt = yield* tryLegacy(call, ctx, { link, name, key, session, until });
+  const attempt = yield* legacyAttempt(call, ctx, { link, name, key, session, until }, owner, capabilities);
   journey.stale = attempt.type === "again" && attempt.why === "session" ? session.state.id : null;
   return attempt;
+}
+
+/**
+ * Where a call runs is decided before it starts, because an open stream cannot change hands: in an object when its tool may ask and
+ * the client can be asked, else here. A question that comes here all the same is refused, and the tool's next call runs in an object.
+ */
+async function* legacyAttempt(call: Call, ctx: CallContext, leg: LegacyTry, owner: string, capabilities: JsonObject): Attempting {
+  if (Object.keys(capabilities).length === 0 || !METHODS.get(call.method)?.mrtr) return yield* tryLegacy(call, ctx, leg);
+  if (!mayAsk(owner)) {
+    const asker = new Surprise();
+    const attempt = yield* tryLegacy(call, ctx, { ...leg, asker });
+    if (!asker.asked) return attempt;
+    noteAsked(owner);
+    throw new GatewayError("upstream", "the upstream asked something that it had not asked before, and was refused; call again to be asked", { data: { reason: "asked" } });
+  }
+  const attempt = yield* runParked(call, ctx, leg, owner, capabilities);
+  if (attempt.type === "end" && attempt.outcome.type === "input_required") noteAsked(owner);
+  else if (attempt.type === "end") noteQuiet(owner);
+  return attempt;
+}
+
+/** Whose call it is and what it calls: a parked call goes on for no other. */
+function ownerOf(target: McpTarget, call: Call, ctx: CallContext): string {
+  return JSON.stringify([ctx.workspace.id, ctx.principal.id, target.upstream, call.method, target.name]);
 }
 
 /** Remembered here, known from the last listing, or found out now. A verdict past its horizon is looked at again, and kept if that fails. */

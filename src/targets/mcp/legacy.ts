@@ -3,7 +3,7 @@ import { LOG_LEVELS } from "../../model/call.ts";
 import type { CallContext, UpstreamSessionState } from "../../model/context.ts";
 import type { JsonText } from "../../model/json.ts";
 import { discard, send } from "../../lib/egress.ts";
-import { elementsOf } from "../../lib/json.ts";
+import { elementsOf, memberOf } from "../../lib/json.ts";
 import { errorText, METHOD_NOT_FOUND, responseText } from "../../protocol/jsonrpc.ts";
 import { type Attempt, type Attempting, end, passedOn, unreached } from "./attempt.ts";
 import { invalidAnswer, refusal, statusError } from "./errors.ts";
@@ -29,13 +29,29 @@ export interface LegacyTry {
   key: string;
   session: KnownSession;
   until: number;
+  /** Who answers what the upstream asks in the middle of the call; absent: nobody. */
+  asker?: Asker;
 }
+
+export type Question = Extract<Message, { kind: "request" }>;
+
+export type Post = (response: JsonText | null) => Promise<void>;
+
+export interface Asker {
+  /** True: `post` will be called once, with the response, or with null where none is wanted any more; false: it cannot be answered. */
+  ask(question: Question, post: Post): boolean;
+  /** The upstream does not want to know any more. */
+  withdrawn(id: JsonText): void;
+}
+
+/** What of a call's context a try needs. */
+type TryContext = Pick<CallContext, "signal" | "revision" | "waitUntil">;
 
 /**
  * One POST to a legacy upstream in its session, and the reading of its answer over as many streams as it takes. A disconnect is
  * no cancellation there: `notifications/cancelled` is posted first, then the stream is closed (MCP 2025-11-25, cancellation).
  */
-export async function* tryLegacy(call: Call, ctx: CallContext, { link, name, key, session, until }: LegacyTry): Attempting {
+export async function* tryLegacy(call: Call, ctx: TryContext, { link, name, key, session, until, asker }: LegacyTry): Attempting {
   const { state } = session;
   const request = legacyRequest(call, name);
   const leave = await link.gate?.enter(ctx.signal);
@@ -50,14 +66,15 @@ export async function* tryLegacy(call: Call, ctx: CallContext, { link, name, key
     const response = await sent.catch(unreached);
     finished = !(response instanceof Response) || response.status !== 200;
     if (!(response instanceof Response)) return response;
-    if (finished) return await refused(response, request, call, ctx, state, watch);
+    if (finished) return await refused(response, request, call, ctx, state, link, watch);
     for await (const text of resumed(response, link, state, watch)) {
       const message = readMessage(text);
       if (message.kind === "invalid") throw invalidAnswer("it is no JSON-RPC message");
       if (message.kind === "notification") {
         const notification = passedOn(message.method, message.params, request.progressToken);
         if (notification) yield notification;
-      } else if (message.kind === "request") ctx.waitUntil(answerRequest(link, state, message));
+        if (message.method === "notifications/cancelled") asker?.withdrawn(memberOf(message.params ?? "{}", "requestId") ?? "");
+      } else if (message.kind === "request") answerRequest(message, ctx, link, state, watch, asker);
       else if (isOurs(message.id, request.id)) {
         finished = true;
         return answered(message, call, ctx);
@@ -96,8 +113,8 @@ function* split(text: JsonText, state: UpstreamSessionState): Generator<JsonText
   else yield text;
 }
 
-async function refused(response: Response, request: UpstreamRequest, call: Call, ctx: CallContext, state: UpstreamSessionState, watch: Watch): Promise<Attempt> {
-  const failed = statusError(response, ctx.platform.now());
+async function refused(response: Response, request: UpstreamRequest, call: Call, ctx: TryContext, state: UpstreamSessionState, link: Link, watch: Watch): Promise<Attempt> {
+  const failed = statusError(response, link.now());
   if (failed) {
     await discard(response);
     throw failed;
@@ -114,7 +131,7 @@ async function refused(response: Response, request: UpstreamRequest, call: Call,
   return { type: "again", why: "era", error: refusal(status) };
 }
 
-function answered(message: Extract<Message, { kind: "result" | "error" }>, call: Call, ctx: CallContext): Attempt {
+function answered(message: Extract<Message, { kind: "result" | "error" }>, call: Call, ctx: TryContext): Attempt {
   if (message.kind === "result") return end(resultOutcome(message.result, message.members, call, false));
   return end(errorOutcome(message.error, message.code, call, ctx.revision));
 }
@@ -132,13 +149,21 @@ function isLower(wanted: LogLevel, current: LogLevel | null): boolean {
   return current === null || LOG_LEVELS.indexOf(wanted) < LOG_LEVELS.indexOf(current);
 }
 
-/** No capability was declared, so a server may ask nothing but whether we are there. */
-async function answerRequest(link: Link, state: UpstreamSessionState, request: Extract<Message, { kind: "request" }>): Promise<void> {
-  const answer = request.method === "ping" ? responseText(request.id, "{}") : errorText(request.id, METHOD_NOT_FOUND, `this client does not offer ${request.method}`);
-  await notify(link, state, answer, AbortSignal.timeout(link.limits.firstByteMs)).catch(ignore);
+/** A question for the client's side goes to who can have it answered; meanwhile the upstream's time stands still. */
+function answerRequest(question: Question, ctx: TryContext, link: Link, state: UpstreamSessionState, watch: Watch, asker: Asker | undefined): void {
+  const sent = (response: JsonText) => notify(link, state, response, AbortSignal.timeout(link.limits.firstByteMs)).catch(ignore);
+  const { id, method } = question;
+  if (method === "ping") return ctx.waitUntil(sent(responseText(id, "{}")));
+  watch.hold();
+  const post: Post = async (response) => {
+    watch.go();
+    if (response !== null) await sent(response);
+  };
+  if (asker?.ask(question, post)) return;
+  ctx.waitUntil(post(errorText(id, METHOD_NOT_FOUND, `this client does not offer ${method}`)));
 }
 
-async function cancel(link: Link, state: UpstreamSessionState, request: UpstreamRequest, ctx: CallContext): Promise<void> {
+async function cancel(link: Link, state: UpstreamSessionState, request: UpstreamRequest, ctx: TryContext): Promise<void> {
   const params = { requestId: request.id, reason: ctx.signal.aborted ? "the caller cancelled" : "the caller stopped waiting" };
   const message = JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params });
   const told = notify(link, state, message, AbortSignal.timeout(NOTICE_MS)).catch(ignore);

@@ -5,7 +5,7 @@ import { Members } from "../../lib/json.ts";
 export type Message =
   | { kind: "result"; id: JsonText; result: JsonText; members: Members }
   | { kind: "error"; id: JsonText | null; error: JsonText; code: number }
-  | { kind: "request"; id: JsonText; method: string }
+  | { kind: "request"; id: JsonText; method: string; params: JsonText | null }
   | { kind: "notification"; method: string; params: JsonText | null }
   | { kind: "invalid" };
 
@@ -28,7 +28,8 @@ export function readMessage(text: JsonText): Message {
   const error = members.raw("error");
   if (typeof method === "string") {
     if (result !== null || error !== null) return INVALID;
-    return id === null ? { kind: "notification", method, params: members.raw("params") } : { kind: "request", id, method };
+    const params = members.raw("params");
+    return id === null ? { kind: "notification", method, params } : { kind: "request", id, method, params };
   }
   if (result !== null && error === null && id !== null) return result.startsWith("{") && !isCut(text, result) ? { kind: "result", id, result, members } : INVALID;
   if (error === null || result !== null) return INVALID;

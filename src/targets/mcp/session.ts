@@ -6,19 +6,16 @@ import { derive, hmac } from "../../lib/crypto.ts";
 import type { Link } from "./link.ts";
 import { forgetSession, type KnownSession, rememberedSession, rememberSession } from "./sessions.ts";
 
-/** What a legacy upstream is told we can do: nothing, until its questions can be brought to the client. */
-const CAPABILITIES: JsonObject = Object.freeze({});
-
 /** `foreign`: what answered is no legacy server. */
 export type Joined = { ok: true; session: KnownSession } | { ok: false; error: GatewayError; foreign: boolean };
 
-/** Callers share a session only if all of this is equal; JSON keeps the parts apart. */
-export function sessionKey(upstream: UpstreamEntry, link: Link, ctx: CallContext): string {
-  return JSON.stringify([ctx.workspace.id, upstream.id, upstream.url, ctx.principal.id, CAPABILITIES, link.credential]);
+/** Callers share a session only if all of this is equal; JSON keeps the parts apart. `capabilities`: what the upstream is told its client can. */
+export function sessionKey(upstream: UpstreamEntry, link: Link, ctx: CallContext, capabilities: JsonObject): string {
+  return JSON.stringify([ctx.workspace.id, upstream.id, upstream.url, ctx.principal.id, capabilities, link.credential]);
 }
 
 /** The session this caller has with a legacy upstream: remembered for a minute, else from its object. `stale`: see the object. */
-export async function joinSession(key: string, upstream: UpstreamEntry, link: Link, ctx: CallContext, stale: string | null): Promise<Joined> {
+export async function joinSession(key: string, upstream: UpstreamEntry, link: Link, ctx: CallContext, capabilities: JsonObject, stale: string | null): Promise<Joined> {
   const { platform } = ctx;
   const known = rememberedSession(key, link.now());
   if (known && stale === null) return { ok: true, session: known };
@@ -29,7 +26,7 @@ export async function joinSession(key: string, upstream: UpstreamEntry, link: Li
     url: link.url,
     connection: upstream.connection,
     headers: { ...link.headers },
-    capabilities: CAPABILITIES,
+    capabilities,
     timeoutMs: link.limits.firstByteMs,
   };
   const answer = await orAborted(platform.upstreamSession(object).open(spec, stale), ctx.signal);

@@ -25,6 +25,10 @@ export class Watch {
   #answered = false;
   #timer: Timer | null = null;
   #over = false;
+  #until: number;
+  /** Questions of the upstream that someone has yet to answer, and what was left of the time when the first came. */
+  #held = 0;
+  #left = 0;
 
   constructor(link: Link, outer: AbortSignal, options: WatchOptions) {
     this.#link = link;
@@ -32,6 +36,7 @@ export class Watch {
     this.#options = options;
     this.#limit = link.limits.firstByteMs;
     this.#since = link.now();
+    this.#until = options.until;
     if (outer.aborted) this.#end(outer.reason);
     else {
       outer.addEventListener("abort", this.#cancel);
@@ -57,6 +62,20 @@ export class Watch {
     this.#since = this.#link.now();
   }
 
+  /** The upstream waits for us: until as many calls of `go` no time counts. */
+  hold(): void {
+    if (this.#held++ > 0) return;
+    this.#left = this.#until - this.#link.now();
+    stop(this.#timer);
+  }
+
+  go(): void {
+    if (--this.#held > 0) return;
+    this.#until = this.#link.now() + this.#left;
+    this.active();
+    this.#arm();
+  }
+
   /** The exchange is over: lets go of timer and listener. What is still unread, its reader gives up. */
   close(): void {
     this.#over = true;
@@ -65,11 +84,11 @@ export class Watch {
   }
 
   #due(): number {
-    return Math.min(this.#since + this.#limit, this.#options.until);
+    return Math.min(this.#since + this.#limit, this.#until);
   }
 
   #arm(): void {
-    if (this.#over) return;
+    if (this.#over || this.#held > 0) return;
     stop(this.#timer);
     this.#timer = setTimeout(this.#check, Math.max(0, this.#due() - this.#link.now()));
   }
@@ -80,7 +99,7 @@ export class Watch {
   };
 
   #lateness(): string {
-    if (this.#link.now() >= this.#options.until) return "the upstream did not finish within the time the call has";
+    if (this.#link.now() >= this.#until) return "the upstream did not finish within the time the call has";
     if (this.#answered) return `the upstream sent nothing for ${this.#limit} ms`;
     return `the upstream did not answer within ${this.#limit} ms`;
   }

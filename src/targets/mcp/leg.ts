@@ -1,0 +1,96 @@
+import type { Call, Notification, Outcome } from "../../model/call.ts";
+import type { UpstreamSessionFailure } from "../../model/context.ts";
+import { GatewayError, type WireError } from "../../model/error.ts";
+import type { JsonObject } from "../../model/json.ts";
+import type { Attempt } from "./attempt.ts";
+import type { Link } from "./link.ts";
+import type { KnownSession } from "./sessions.ts";
+
+/*
+ * What a Worker and the object that runs a call for it tell each other. One leg is what runs between a request of the client
+ * and its answer; a call that asks has several. Requests are JSON, answers JSON lines: notifications, then the end of the leg.
+ */
+
+export interface LegStart {
+  /** The object's own name, for the state that leads back to it. */
+  object: string;
+  owner: string;
+  call: Omit<Call, "headerParam">;
+  revision: string;
+  link: Omit<Link, "gate" | "now">;
+  name: string;
+  key: string;
+  session: KnownSession;
+  until: number;
+  /** What the upstream was told that its client can. */
+  capabilities: JsonObject;
+  parkedMs: number;
+}
+
+export interface LegAnswer {
+  owner: string;
+  round: number;
+  responses: JsonObject;
+}
+
+export type LegEnd =
+  | { type: "outcome"; outcome: Outcome }
+  | { type: "again"; why: Extract<Attempt, { type: "again" }>["why"]; error: Told }
+  | { type: "failed"; error: Told }
+  /** The state was used, or is someone else's. */
+  | { type: "refused" }
+  /** The call was under way, and nothing is known of its end. */
+  | { type: "lost" };
+
+export type LegLine = { type: "notification"; notification: Notification } | LegEnd;
+
+/** A GatewayError as text carries it. */
+type Told = Omit<UpstreamSessionFailure, "ok" | "foreign"> & { wire: WireError };
+
+export function told({ code, message, data, retryAfter, wire }: GatewayError): Told {
+  return { code, message, data: data ?? null, retryAfter: retryAfter ?? null, wire };
+}
+
+export function heard({ code, message, data, retryAfter, wire }: Told): GatewayError {
+  return new GatewayError(code, message, { wire, ...(data && { data }), ...(retryAfter !== null && { retryAfter }) });
+}
+
+export function lineText(line: LegLine): string {
+  return `${JSON.stringify(line)}\n`;
+}
+
+/** The lines of a leg as they come. */
+export async function* linesOf(parts: AsyncIterable<Uint8Array>): AsyncGenerator<LegLine, void> {
+  const decoder = new TextDecoder();
+  let pending = "";
+  for await (const part of parts) {
+    const [first = "", ...more] = decoder.decode(part, { stream: true }).split("\n");
+    pending += first;
+    for (const next of more) {
+      const line: LegLine = JSON.parse(pending);
+      yield line;
+      pending = next;
+    }
+  }
+}
+
+const STATE = "parked:";
+
+/** Where a parked call waits, as the inner `requestState`: whoever holds it has it sealed. */
+export interface ParkedPlace {
+  object: string;
+  round: number;
+  /** Unix ms after which nothing waits there. */
+  until: number;
+}
+
+export function stateText({ object, round, until }: ParkedPlace): string {
+  return STATE + JSON.stringify([object, round, until]);
+}
+
+/** Null for the state of an upstream. */
+export function placeIn(state: string | null): ParkedPlace | null {
+  if (!state?.startsWith(STATE)) return null;
+  const [object, round, until] = JSON.parse(state.slice(STATE.length));
+  return { object, round, until };
+}

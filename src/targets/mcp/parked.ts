@@ -1,0 +1,94 @@
+import { chunks } from "../../lib/egress.ts";
+import { randomToken } from "../../lib/ids.ts";
+import type { Call, Notification, Outcome, Reply } from "../../model/call.ts";
+import type { CallContext } from "../../model/context.ts";
+import { GatewayError } from "../../model/error.ts";
+import type { JsonObject } from "../../model/json.ts";
+import { INVALID_STATE } from "../../protocol/jsonrpc.ts";
+import { type Attempting, end } from "./attempt.ts";
+import { heard, type LegAnswer, type LegEnd, type LegStart, linesOf, type ParkedPlace, placeIn } from "./leg.ts";
+import type { LegacyTry } from "./legacy.ts";
+
+/*
+ * The Worker's side of a call of a legacy upstream that runs in an object, because it may ask in the middle: the object keeps the
+ * upstream's stream, the Worker holds the client's answer. A question ends the leg as `input_required`; the next request goes on.
+ */
+
+type InputRequired = Extract<Outcome, { type: "input_required" }>;
+
+export const parkedOf = placeIn;
+
+/** The first leg, in an object of its own under a name that nobody else has. */
+export async function* runParked(call: Call, ctx: CallContext, leg: LegacyTry, owner: string, capabilities: JsonObject): Attempting {
+  const object = `call:${randomToken(16)}`;
+  const { gate: _gate, now: _now, ...link } = leg.link;
+  const { headerParam: _, ...plain } = call;
+  const { name, key, session, until } = leg;
+  const start: LegStart = { object, owner, call: plain, revision: ctx.revision, link, name, key, session, until, capabilities, parkedMs: ctx.limits.parkedMs };
+  const ended = yield* exchange(object, "call", start, ctx);
+  if (ended.type === "again") return { type: "again", why: ended.why, error: heard(ended.error) };
+  return end(outcomeOf(ended, object, ctx));
+}
+
+/** The next leg of a call that waits for these answers. Never sends the call again, whatever has become of it. */
+export async function* resumeParked({ object, round, until }: ParkedPlace, owner: string, call: Call, ctx: CallContext): Reply {
+  if (until < ctx.platform.now()) throw invalidState();
+  const answer: LegAnswer = { owner, round, responses: call.inputResponses ?? {} };
+  return outcomeOf(yield* exchange(object, "answer", answer, ctx), object, ctx);
+}
+
+function outcomeOf(ended: LegEnd, object: string, ctx: CallContext): Outcome {
+  switch (ended.type) {
+    case "outcome":
+      return waits(ended.outcome) ? { ...ended.outcome, abandon: () => ctx.waitUntil(abandon(object, ctx)) } : ended.outcome;
+    case "refused":
+      throw invalidState();
+    case "lost":
+      throw lost();
+    default:
+      throw heard(ended.error);
+  }
+}
+
+/** A page to be opened first (-32042) is asked for by a call that has ended, and has no state. */
+function waits(outcome: Outcome): outcome is InputRequired {
+  return outcome.type === "input_required" && outcome.requestState !== undefined;
+}
+
+/** One request to the object and what it says; leaving early tells it that nobody listens any more. */
+async function* exchange(object: string, path: string, body: LegStart | LegAnswer, ctx: CallContext): AsyncGenerator<Notification, LegEnd, void> {
+  const { signal } = ctx;
+  const stop = new AbortController();
+  const left = () => stop.abort();
+  signal.addEventListener("abort", left);
+  if (signal.aborted) left();
+  try {
+    const request = new Request(`https://session/${path}`, { method: "POST", body: JSON.stringify(body), signal: stop.signal });
+    const response = await ctx.platform.session(object).fetch(request);
+    for await (const line of linesOf(chunks(response))) {
+      if (line.type !== "notification") return line;
+      yield line.notification;
+    }
+    return LOST;
+  } catch (thrown) {
+    throw signal.aborted ? signal.reason : lost(thrown);
+  } finally {
+    signal.removeEventListener("abort", left);
+    left();
+  }
+}
+
+const LOST: LegEnd = { type: "lost" };
+
+async function abandon(object: string, ctx: CallContext): Promise<void> {
+  await ctx.platform.session(object).fetch(new Request("https://session/abandon", { method: "POST" }));
+}
+
+function lost(cause?: unknown): GatewayError {
+  const message = "the call was lost on its way: whether it took effect is unknown. It was not sent again.";
+  return new GatewayError("upstream", message, { cause, data: { reason: "outcome_unknown" } });
+}
+
+function invalidState(): GatewayError {
+  return new GatewayError("invalid", "requestState has expired or was already used", { data: { reason: INVALID_STATE } });
+}
