@@ -21,7 +21,8 @@ export async function* setLevel(call: Call, ctx: CallContext): Reply {
 }
 
 export async function* subscribe(call: Call, ctx: CallContext): Reply {
-  if (ctx.session) await ctx.platform.session(ctx.session.id).subscribe(uriOf(call, ctx), ctx.session.expiresAt);
+  const kept = ctx.session === null || (await ctx.platform.session(ctx.session.id).subscribe(uriOf(call, ctx), ctx.session.expiresAt));
+  if (!kept) throw new GatewayError("limited", "the session has as many resource subscriptions as it may have");
   return EMPTY;
 }
 

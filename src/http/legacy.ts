@@ -6,6 +6,7 @@ import type { JsonText } from "../model/json.ts";
 import type { Classified, InitializeRequest, LegacyMessage } from "../protocol/classify.ts";
 import type { Codec, Incoming } from "../protocol/codec.ts";
 import { initializeResult, legacyCodec, negotiate } from "../protocol/legacy.ts";
+import { callKey } from "../sessions/running.ts";
 import { mintSession, type SessionClaims } from "../sessions/token.ts";
 import type { Exchange } from "./exchange.ts";
 import { refuse } from "./refusals.ts";
@@ -51,7 +52,7 @@ export async function legacy(exchange: Exchange, body: LegacyBody, session: Sess
   const manner = { session: session && handleOf(session), disconnectCancels: false };
   const requests = body.messages.flatMap((message) => (message.kind === "request" ? [declared(message.incoming, session)] : []));
   const invalid = body.messages.flatMap((message) => (message.kind === "invalid" ? [message.body] : []));
-  if (session) await Promise.all(body.messages.map((message) => answered(exchange, session, message)));
+  if (session) await Promise.all(body.messages.flatMap((message) => [answered(exchange, session, message), cancelled(exchange, session, message)]));
   const [only] = requests;
   if (!body.batch && only) return exchange.run(only, codec, manner);
   if (requests.length + invalid.length === 0) return new Response(null, { status: 202 });
@@ -68,6 +69,12 @@ async function answered(exchange: Exchange, session: SessionClaims, message: Leg
   const id: unknown = JSON.parse(message.id);
   if (typeof id !== "string") return;
   await exchange.facts.request.platform.session(session.id).answer({ id, result: message.result, error: message.error });
+}
+
+/** The call may run in another isolate, or not yet be known as running: the session's object finds it (MCP 2025-11-25, cancellation). */
+async function cancelled(exchange: Exchange, session: SessionClaims, message: LegacyMessage): Promise<void> {
+  if (message.kind !== "notification" || message.method !== "notifications/cancelled" || message.requestId === null) return;
+  await exchange.facts.request.platform.session(session.id).cancel(await callKey(message.requestId));
 }
 
 /** `DELETE`: the Authority remembers the end, so the id is refused everywhere within 5 s; its state goes. */

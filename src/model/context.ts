@@ -124,12 +124,16 @@ export interface HubApi {
 export interface SessionApi {
   setLevel(level: LogLevel, until: number): Promise<void>;
   level(): Promise<LogLevel | null>;
-  subscribe(uri: string, until: number): Promise<void>;
+  /** False when the session has as many subscriptions as it may have. */
+  subscribe(uri: string, until: number): Promise<boolean>;
   unsubscribe(uri: string): Promise<void>;
   /** A client's answer to a question of a running call; false when no call waits for it. */
   answer(answer: { id: string; result: JsonText | null; error: JsonText | null }): Promise<boolean>;
-  /** WebSocket upgrade of a call that asks; see `sessions/line`. */
+  /** Ends a running call (`sessions/running` callKey of its request id), or the one that makes itself known within 5 s; false: none is known now. */
+  cancel(call: string): Promise<boolean>;
+  /** WebSocket upgrades: see the object. */
   fetch(request: Request): Promise<Response>;
+  /** Closes every line, which ends the calls behind them, and deletes what is stored. */
   end(): Promise<void>;
 }
 
