@@ -35,6 +35,8 @@ interface Manner {
   session: SessionHandle | null;
   /** Modern: the lost connection is the cancellation. Legacy: it is none. */
   disconnectCancels: boolean;
+  /** A stream that no request opened: see `protocol/respond`. */
+  unasked?: boolean;
 }
 
 /** One HTTP request whose caller is known: runs the calls in it. */
@@ -94,6 +96,7 @@ export class Exchange {
       limits: request.limits,
       abandon: () => signal.left(),
       disconnectCancels: manner.disconnectCancels,
+      unasked: manner.unasked === true,
       waitUntil: request.waitUntil,
       headers: (streaming) => this.headers(streaming),
     };

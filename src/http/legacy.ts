@@ -3,9 +3,12 @@ import { randomToken } from "../lib/ids.ts";
 import { bareCall } from "../model/call.ts";
 import type { SessionHandle } from "../model/context.ts";
 import type { JsonText } from "../model/json.ts";
+import { acceptsOf } from "../protocol/accepts.ts";
 import type { Classified, InitializeRequest, LegacyMessage } from "../protocol/classify.ts";
 import type { Codec, Incoming } from "../protocol/codec.ts";
+import { BAD_LEGACY_HTTP } from "../protocol/jsonrpc.ts";
 import { initializeResult, legacyCodec, negotiate } from "../protocol/legacy.ts";
+import { isLegacy } from "../protocol/revisions.ts";
 import { callKey } from "../sessions/running.ts";
 import { mintSession, type SessionClaims } from "../sessions/token.ts";
 import type { Exchange } from "./exchange.ts";
@@ -61,6 +64,25 @@ export async function legacy(exchange: Exchange, body: LegacyBody, session: Sess
   if (answers instanceof Response) return answers;
   const headers = { ...exchange.headers(false), "content-type": "application/json" };
   return new Response(`[${[...invalid, ...answers].join(",")}]`, { headers });
+}
+
+/**
+ * `GET`: the stream of a session for what belongs to no call (MCP 2025-11-25, listening for messages). Within, it is what a modern client
+ * gets from `subscriptions/listen`. It carries no event ids: nothing on it can be had again.
+ */
+export async function openStream(exchange: Exchange, version: string | null, session: SessionClaims): Promise<Response> {
+  if (!acceptsOf(exchange.facts.accept).sse) return refuse(406, "Not Acceptable: the answer is text/event-stream", BAD_LEGACY_HTTP);
+  if (version !== null && !isLegacy(version)) return refuse(400, "Bad Request: unsupported protocol version", BAD_LEGACY_HTTP);
+  const { capabilities, clientInfo } = session;
+  const call = bareCall("subscriptions/listen", {}, { capabilities, clientInfo });
+  return exchange.run({ id: "null", call }, streamCodec(session.revision), { session: handleOf(session), disconnectCancels: true, unasked: true });
+}
+
+/** A stream that cannot be opened is not opened with 200. */
+function streamCodec(revision: string): Codec {
+  const codec = legacyCodec(revision);
+  const error: Codec["error"] = (id, thrown, requestId) => ({ ...codec.error(id, thrown, requestId), status: thrown.wire.http });
+  return { ...codec, error };
 }
 
 /** The answer to a question of a call that may run in another isolate; one that nobody waits for is dropped. */
