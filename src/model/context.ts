@@ -170,6 +170,8 @@ export interface UpstreamSessionFailure {
 export interface UpstreamSessionApi {
   /** The open session, or a new one; one initialize at a time. `stale`: an id the upstream answered 404 to. */
   open(spec: UpstreamSessionSpec, stale: string | null): Promise<{ ok: true; state: UpstreamSessionState } | UpstreamSessionFailure>;
+  /** WebSocket upgrade of one who listens to the upstream: see the object. */
+  fetch(request: Request): Promise<Response>;
 }
 
 // --- what travels with a request -------------------------------------------------------------------------------

@@ -3,9 +3,10 @@ import { freshSnapshot } from "../catalog/freshness.ts";
 import type { Notification, Reply } from "../model/call.ts";
 import type { Change } from "../model/change.ts";
 import type { CallContext } from "../model/context.ts";
-import { GatewayError } from "../model/error.ts";
 import type { Filter } from "./filter.ts";
 import { Inbox } from "./inbox.ts";
+import { lineTo } from "./line.ts";
+import { tellsUpdates, UpstreamLines } from "./upstreams.ts";
 
 /**
  * `subscriptions/listen` as a reply that does not end by itself: the acknowledgement with the honoured subset, then
@@ -14,10 +15,12 @@ import { Inbox } from "./inbox.ts";
  * In a legacy session this is its GET stream: the resources are those that the session has subscribed to, also later, and
  * another stream of the session, or the end of the session, ends this one.
  */
-export async function* listen(filter: Filter, ctx: CallContext): Reply {
+export async function* listen(wanted: Filter, ctx: CallContext): Reply {
+  let filter = wanted;
   const inbox = new Inbox();
   const lines: WebSocket[] = [];
-  const open = async (object: Listened, url: string, heard: (text: string) => void) => {
+  const upstreams = new UpstreamLines(ctx, (changes) => inbox.put(changes), () => inbox.close());
+  const open = async (object: Parameters<typeof lineTo>[0], url: string, heard: (text: string) => void) => {
     const line = await lineTo(object, url, heard);
     line.addEventListener("close", () => inbox.close());
     lines.push(line);
@@ -30,20 +33,27 @@ export async function* listen(filter: Filter, ctx: CallContext): Reply {
     const query = new URLSearchParams({ principal: ctx.principal.id, filter: JSON.stringify(filter) });
     const hub = await open(ctx.platform.hub(ctx.workspace.id), `https://hub/listen?${query}`, (text) => inbox.put(changesIn(text)));
     if (ctx.session) {
-      const subscribed = (text: string) => void (hub.readyState === WebSocket.OPEN && hub.send(JSON.stringify({ ...filter, uris: JSON.parse(text) })));
-      await open(ctx.platform.session(ctx.session.id), "https://session/stream", subscribed);
+      await open(ctx.platform.session(ctx.session.id), "https://session/stream", (text) => {
+        filter = { ...filter, uris: JSON.parse(text) };
+        if (hub.readyState === WebSocket.OPEN) hub.send(JSON.stringify(filter));
+        void upstreams.follow(filter);
+      });
     }
     // The client may have left while the objects were asked.
     if (ctx.signal.aborted) inbox.close();
-    yield acknowledgement(filter);
+    yield acknowledgement({ ...filter, uris: await honoured(filter.uris, ctx) });
+    await upstreams.follow(filter);
     for (let changes = await inbox.take(); changes !== null; changes = await inbox.take()) {
       for (const change of changes) if (await concerns(change, ctx)) yield notificationOf(change);
+      // A publish may have brought upstreams, or resources that were asked for.
+      if (changes.some(({ type }) => type !== "resource")) await upstreams.follow(filter);
     }
     return { type: "complete", result: "{}" };
   } finally {
     clearTimeout(age);
     clearInterval(recheck);
     for (const line of lines) line.close(1000);
+    upstreams.close();
   }
 }
 
@@ -62,25 +72,16 @@ async function stillAllowed(ctx: CallContext): Promise<boolean> {
   }
 }
 
-interface Listened {
-  fetch(request: Request): Promise<Response>;
-}
-
-async function lineTo(object: Listened, url: string, heard: (text: string) => void): Promise<WebSocket> {
-  const { webSocket } = await object.fetch(new Request(url, { headers: { upgrade: "websocket" } })).catch(notNow);
-  if (!webSocket) return notNow();
-  webSocket.addEventListener("message", ({ data }) => void (typeof data === "string" && heard(data)));
-  webSocket.accept();
-  return webSocket;
-}
-
-function notNow(cause?: unknown): never {
-  throw new GatewayError("unavailable", "subscriptions are not available now", { retryAfter: 5, cause });
-}
-
 /** A list is everybody's; a resource is told of only to whom may read it now. */
 async function concerns(change: Change, ctx: CallContext): Promise<boolean> {
   return change.type !== "resource" || findResource(ctx, await freshSnapshot(ctx), change.uri) !== null;
+}
+
+/** Without the resources whose upstream tells of no updates. */
+async function honoured(uris: string[], ctx: CallContext): Promise<string[]> {
+  if (uris.length === 0) return uris;
+  const snapshot = await freshSnapshot(ctx);
+  return uris.filter((uri) => tellsUpdates(ctx, snapshot, uri));
 }
 
 function acknowledgement(filter: Filter): Notification {

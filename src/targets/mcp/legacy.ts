@@ -133,7 +133,7 @@ function isLower(wanted: LogLevel, current: LogLevel | null): boolean {
 }
 
 /** No capability was declared, so a server may ask nothing but whether we are there. */
-async function answerRequest(link: Link, state: UpstreamSessionState, request: Extract<Message, { kind: "request" }>): Promise<void> {
+export async function answerRequest(link: Link, state: UpstreamSessionState, request: Extract<Message, { kind: "request" }>): Promise<void> {
   const answer = request.method === "ping" ? responseText(request.id, "{}") : errorText(request.id, METHOD_NOT_FOUND, `this client does not offer ${request.method}`);
   await notify(link, state, answer, AbortSignal.timeout(link.limits.firstByteMs)).catch(ignore);
 }
