@@ -67,7 +67,7 @@ export function errorCode({ message }: Answer): JsonValue | undefined {
   return isObject(message.error) ? message.error.code : undefined;
 }
 
-/** An open `subscriptions/listen` stream. */
+/** An open `subscriptions/listen` stream, or the GET stream of a legacy session. */
 export class Listener {
   /** Every message so far; all bytes as they came. */
   readonly messages: JsonObject[] = [];
@@ -92,6 +92,14 @@ export class Listener {
     const listener = new Listener(response.body, stop);
     await listener.heard(1);
     return listener;
+  }
+
+  /** The GET stream of a session; resolves when its answer has begun. */
+  static async get(place: Place, session: string): Promise<Listener> {
+    const stop = new AbortController();
+    const response = await getStream(place, { "mcp-session-id": session }, stop.signal);
+    if (!response.body || response.status !== 200) throw new Error(`no stream: ${response.status} ${await response.text()}`);
+    return new Listener(response.body, stop);
   }
 
   /** Resolves with the Unix ms at which the server ended the stream; rejects when it was cut or closed. */
@@ -128,6 +136,10 @@ export class Listener {
     this.#wake.resolve();
     this.#wake = Promise.withResolvers();
   }
+}
+
+export function getStream(place: Place, headers: Record<string, string>, signal?: AbortSignal): Promise<Response> {
+  return fetch(place.endpoint, { headers: { ...common(place), accept: "text/event-stream", ...headers }, ...(signal && { signal }) });
 }
 
 function modernRequest(place: Place, method: string, params: JsonObject, id: JsonValue): { method: string; headers: Record<string, string>; body: string } {

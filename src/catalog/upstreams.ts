@@ -76,6 +76,19 @@ export async function syncUpstream(ctx: RequestContext, slug: string, options: {
   return reported(ctx, slug, report);
 }
 
+/**
+ * What an upstream announced as changed (at `since`, Unix ms) is held back until someone approves it, and nothing is published: an upstream does not
+ * decide when a workspace's catalog changes. Null: somebody has looked since. Errors: `not_found`, and those of listing.
+ */
+export async function noteDrift(ctx: RequestContext, slug: string, since: number): Promise<ImportReport | null> {
+  const upstream = await existing(ctx, slug);
+  if (upstream.syncedAt && upstream.syncedAt.getTime() >= since) return null;
+  const listing = await list(ctx, upstream, LIST_MS);
+  const { edit, report } = await plan(ctx, upstream, listing, false);
+  await updateUpstream(ctx, upstream, listing, edit);
+  return report;
+}
+
 /** Takes it away with its tools, toolsets and credential, and publishes. Errors: `not_found`. */
 export async function removeUpstream(ctx: RequestContext, slug: string): Promise<void> {
   const { connection } = await existing(ctx, slug);

@@ -1,6 +1,8 @@
 import { LOG_LEVELS, type Call, type Outcome, type Reply } from "../model/call.ts";
 import type { CallContext } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
+import { freshSnapshot } from "../catalog/freshness.ts";
+import { tellsUpdates } from "../subscriptions/upstreams.ts";
 
 /*
  * The legacy methods that change a session. Without a session id there is nothing to remember: they are answered,
@@ -21,7 +23,9 @@ export async function* setLevel(call: Call, ctx: CallContext): Reply {
 }
 
 export async function* subscribe(call: Call, ctx: CallContext): Reply {
-  if (ctx.session) await ctx.platform.session(ctx.session.id).subscribe(uriOf(call, ctx), ctx.session.expiresAt);
+  if (!tellsUpdates(ctx, await freshSnapshot(ctx), uriOf(call, ctx))) throw new GatewayError("unsupported", "the upstream of this resource does not tell of updates");
+  const kept = ctx.session === null || (await ctx.platform.session(ctx.session.id).subscribe(uriOf(call, ctx), ctx.session.expiresAt));
+  if (!kept) throw new GatewayError("limited", "the session has as many resource subscriptions as it may have");
   return EMPTY;
 }
 

@@ -21,6 +21,8 @@ export class CallSignal {
   #controller: AbortController | null = null;
   #reason: GatewayError | null = null;
   #timer: Timer | null = null;
+  /** Runs when somebody first asks for the signal: only then is there something to end. */
+  onArm: (() => void) | null = null;
 
   constructor(options: { client: Client | null; disconnectCancels: boolean; deadline: number; now: () => number }) {
     this.#client = options.client;
@@ -48,6 +50,7 @@ export class CallSignal {
   #arm(): AbortController {
     const controller = new AbortController();
     this.#controller = controller;
+    this.onArm?.();
     if (this.#reason) {
       controller.abort(this.#reason);
       return controller;

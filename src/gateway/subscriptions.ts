@@ -8,8 +8,12 @@ import { listen } from "../subscriptions/listen.ts";
 const MAX_URIS = 100;
 const MAX_URI_CHARS = 12_000;
 
-/** `subscriptions/listen`: types we do not know are left out of the acknowledgement (MCP 2026-07-28, subscriptions). */
+/** What the stream of a legacy session carries besides the resources it subscribes to: every list. */
+const LISTS = { tools: true, prompts: true, resources: true, uris: [] };
+
+/** `subscriptions/listen`: types we do not know are left out of the acknowledgement (MCP 2026-07-28, subscriptions). In a legacy session: its GET stream. */
 export async function* subscriptionsListen(call: Call, ctx: CallContext): Reply {
+  if (ctx.session) return yield* listen(LISTS, ctx);
   const wanted = call.params["notifications"];
   if (!isObject(wanted)) throw new GatewayError("invalid", "notifications must be an object");
   return yield* listen(

@@ -3,9 +3,10 @@ import { endpointExists } from "../gateway/endpoint.ts";
 import { openCall } from "../gateway/context.ts";
 import { type Around, handle } from "../gateway/handle.ts";
 import type { CallSignal, Client } from "../gateway/signal.ts";
+import { GatewayError } from "../model/error.ts";
 import type { Call, Reply } from "../model/call.ts";
 import type { CatalogVersion } from "../model/catalog.ts";
-import type { RequestContext, SessionHandle } from "../model/context.ts";
+import type { Platform, RequestContext, SessionHandle } from "../model/context.ts";
 import { hasScope } from "../model/identity.ts";
 import type { JsonText } from "../model/json.ts";
 import { acceptsOf } from "../protocol/accepts.ts";
@@ -13,6 +14,7 @@ import type { Codec, Incoming } from "../protocol/codec.ts";
 import { type Exchange as WireExchange, lastMessage, respond } from "../protocol/respond.ts";
 import { withSessionLevel } from "../sessions/level.ts";
 import { withRounds } from "../sessions/rounds.ts";
+import { Running } from "../sessions/running.ts";
 import type { Place } from "./origin.ts";
 import { refuseScope } from "./refusals.ts";
 
@@ -34,6 +36,8 @@ interface Manner {
   session: SessionHandle | null;
   /** Modern: the lost connection is the cancellation. Legacy: it is none. */
   disconnectCancels: boolean;
+  /** A stream that no request opened: see `protocol/respond`. */
+  unasked?: boolean;
 }
 
 /** One HTTP request whose caller is known: runs the calls in it. */
@@ -82,7 +86,8 @@ export class Exchange {
     const { session } = manner;
     const { ctx, signal } = this.#open(incoming.call.method, codec.revision, manner, canAsk);
     const around: Around | undefined = session && canAsk ? (run) => withRounds(incoming.call, ctx, session, run) : undefined;
-    const reply = released(handle(incoming.call, ctx, around), signal);
+    const running = session && incoming.call.method !== "initialize" ? cancellable(incoming, session, request.platform, signal) : null;
+    const reply = released(handle(incoming.call, ctx, around), signal, running);
     return {
       incoming,
       codec,
@@ -92,6 +97,7 @@ export class Exchange {
       limits: request.limits,
       abandon: () => signal.left(),
       disconnectCancels: manner.disconnectCancels,
+      unasked: manner.unasked === true,
       waitUntil: request.waitUntil,
       headers: (streaming) => this.headers(streaming),
     };
@@ -103,10 +109,22 @@ export class Exchange {
   }
 }
 
-async function* released(reply: Reply, signal: CallSignal): Reply {
+/** From now on the session's `notifications/cancelled` reaches the call, once it has run for a second. */
+function cancellable({ id }: Incoming, session: SessionHandle, platform: Platform, signal: CallSignal): Running {
+  const running = new Running(
+    () => platform.session(session.id),
+    id,
+    () => signal.abort(new GatewayError("cancelled", "the client cancelled the call")),
+  );
+  signal.onArm = () => running.begin();
+  return running;
+}
+
+async function* released(reply: Reply, signal: CallSignal, running: Running | null): Reply {
   try {
     return yield* reply;
   } finally {
+    running?.end();
     signal.release();
   }
 }

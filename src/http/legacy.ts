@@ -3,9 +3,13 @@ import { randomToken } from "../lib/ids.ts";
 import { bareCall } from "../model/call.ts";
 import type { SessionHandle } from "../model/context.ts";
 import type { JsonText } from "../model/json.ts";
+import { acceptsOf } from "../protocol/accepts.ts";
 import type { Classified, InitializeRequest, LegacyMessage } from "../protocol/classify.ts";
 import type { Codec, Incoming } from "../protocol/codec.ts";
+import { BAD_LEGACY_HTTP } from "../protocol/jsonrpc.ts";
 import { initializeResult, legacyCodec, negotiate } from "../protocol/legacy.ts";
+import { isLegacy } from "../protocol/revisions.ts";
+import { callKey } from "../sessions/running.ts";
 import { mintSession, type SessionClaims } from "../sessions/token.ts";
 import type { Exchange } from "./exchange.ts";
 import { refuse } from "./refusals.ts";
@@ -51,7 +55,7 @@ export async function legacy(exchange: Exchange, body: LegacyBody, session: Sess
   const manner = { session: session && handleOf(session), disconnectCancels: false };
   const requests = body.messages.flatMap((message) => (message.kind === "request" ? [declared(message.incoming, session)] : []));
   const invalid = body.messages.flatMap((message) => (message.kind === "invalid" ? [message.body] : []));
-  if (session) await Promise.all(body.messages.map((message) => answered(exchange, session, message)));
+  if (session) await Promise.all(body.messages.flatMap((message) => [answered(exchange, session, message), cancelled(exchange, session, message)]));
   const [only] = requests;
   if (!body.batch && only) return exchange.run(only, codec, manner);
   if (requests.length + invalid.length === 0) return new Response(null, { status: 202 });
@@ -62,12 +66,37 @@ export async function legacy(exchange: Exchange, body: LegacyBody, session: Sess
   return new Response(`[${[...invalid, ...answers].join(",")}]`, { headers });
 }
 
+/**
+ * `GET`: the stream of a session for what belongs to no call (MCP 2025-11-25, listening for messages). Within, it is what a modern client
+ * gets from `subscriptions/listen`. It carries no event ids: nothing on it can be had again.
+ */
+export async function openStream(exchange: Exchange, version: string | null, session: SessionClaims): Promise<Response> {
+  if (!acceptsOf(exchange.facts.accept).sse) return refuse(406, "Not Acceptable: the answer is text/event-stream", BAD_LEGACY_HTTP);
+  if (version !== null && !isLegacy(version)) return refuse(400, "Bad Request: unsupported protocol version", BAD_LEGACY_HTTP);
+  const { capabilities, clientInfo } = session;
+  const call = bareCall("subscriptions/listen", {}, { capabilities, clientInfo });
+  return exchange.run({ id: "null", call }, streamCodec(session.revision), { session: handleOf(session), disconnectCancels: true, unasked: true });
+}
+
+/** A stream that cannot be opened is not opened with 200. */
+function streamCodec(revision: string): Codec {
+  const codec = legacyCodec(revision);
+  const error: Codec["error"] = (id, thrown, requestId) => ({ ...codec.error(id, thrown, requestId), status: thrown.wire.http });
+  return { ...codec, error };
+}
+
 /** The answer to a question of a call that may run in another isolate; one that nobody waits for is dropped. */
 async function answered(exchange: Exchange, session: SessionClaims, message: LegacyMessage): Promise<void> {
   if (message.kind !== "response") return;
   const id: unknown = JSON.parse(message.id);
   if (typeof id !== "string") return;
   await exchange.facts.request.platform.session(session.id).answer({ id, result: message.result, error: message.error });
+}
+
+/** The call may run in another isolate, or not yet be known as running: the session's object finds it (MCP 2025-11-25, cancellation). */
+async function cancelled(exchange: Exchange, session: SessionClaims, message: LegacyMessage): Promise<void> {
+  if (message.kind !== "notification" || message.method !== "notifications/cancelled" || message.requestId === null) return;
+  await exchange.facts.request.platform.session(session.id).cancel(await callKey(message.requestId));
 }
 
 /** `DELETE`: the Authority remembers the end, so the id is refused everywhere within 5 s; its state goes. */

@@ -7,7 +7,7 @@ import { classify } from "../protocol/classify.ts";
 import { openSession, type SessionClaims } from "../sessions/token.ts";
 import { readBody } from "./body.ts";
 import { Exchange } from "./exchange.ts";
-import { endSession, initialize, legacy } from "./legacy.ts";
+import { endSession, initialize, legacy, openStream } from "./legacy.ts";
 import { corsHeaders, originAllowed, placeOf, preflight, type Place } from "./origin.ts";
 import { refuse, refuseAuth } from "./refusals.ts";
 
@@ -17,7 +17,7 @@ export interface Route {
 }
 
 /**
- * The MCP endpoint, every era: `POST` for messages, `DELETE` to end a legacy session. Reads the body once, asks who
+ * The MCP endpoint, every era: `POST` for messages; of a legacy session `GET` for its stream, `DELETE` to end it. Reads the body once, asks who
  * is calling, and only then answers what is wrong with the message, so a stranger learns nothing.
  */
 export async function mcp(request: Request, platform: Platform, execution: Pick<ExecutionContext, "waitUntil">, route: Route): Promise<Response> {
@@ -39,7 +39,7 @@ async function answer(request: Request, place: Place, platform: Platform, execut
   const facts = { method: request.method, contentType: request.headers.get("content-type"), header: (name: string) => request.headers.get(name) };
   const message = classify(facts, body, limits);
 
-  const sessionId = message.kind === "legacy" || request.method === "DELETE" ? request.headers.get("mcp-session-id") : null;
+  const sessionId = message.kind === "legacy" || OF_SESSIONS.includes(request.method) ? request.headers.get("mcp-session-id") : null;
   const session = sessionId === null ? null : await openSession(masterKey, sessionId, started);
   const authorization = request.headers.get("authorization");
   const auth = await authenticate(platform, route.slug, authorization, session, waitUntil);
@@ -70,6 +70,7 @@ async function answer(request: Request, place: Place, platform: Platform, execut
   });
   if (!(await exchange.endpointExists())) return refuse(404, "no such endpoint");
   if (request.method === "DELETE") return endSession(exchange, session);
+  if (request.method === "GET" && session) return openStream(exchange, request.headers.get("mcp-protocol-version"), session);
   switch (message.kind) {
     case "refused":
       return new Response(message.body, { status: message.status, headers: REFUSED_HEADERS[message.status === 405 ? "method" : "other"] });
@@ -83,6 +84,9 @@ async function answer(request: Request, place: Place, platform: Platform, execut
       return legacy(exchange, message, session);
   }
 }
+
+/** Methods that act on a legacy session; `GET` without one is not allowed. */
+const OF_SESSIONS = ["DELETE", "GET"];
 
 const TOO_LARGE = { ok: false, reason: "size" } as const;
 

@@ -122,12 +122,16 @@ export interface HubApi {
 export interface SessionApi {
   setLevel(level: LogLevel, until: number): Promise<void>;
   level(): Promise<LogLevel | null>;
-  subscribe(uri: string, until: number): Promise<void>;
+  /** False when the session has as many subscriptions as it may have. */
+  subscribe(uri: string, until: number): Promise<boolean>;
   unsubscribe(uri: string): Promise<void>;
   /** A client's answer to a question of a running call; false when no call waits for it. */
   answer(answer: { id: string; result: JsonText | null; error: JsonText | null }): Promise<boolean>;
-  /** `/line`: WebSocket upgrade of a call that asks, see `sessions/line`. `/call`, `/answer`, `/abandon`: a call that runs here, see `targets/mcp/leg`. */
+  /** Ends a running call (`sessions/running` callKey of its request id), or the one that makes itself known within 5 s; false: none is known now. */
+  cancel(call: string): Promise<boolean>;
+  /** WebSocket upgrades of lines, see the object; `/call`, `/answer`, `/abandon`: a call that runs here, see `targets/mcp/leg`. */
   fetch(request: Request): Promise<Response>;
+  /** Closes every line, which ends the calls behind them, and deletes what is stored. */
   end(): Promise<void>;
 }
 
@@ -164,6 +168,8 @@ export interface UpstreamSessionFailure {
 export interface UpstreamSessionApi {
   /** The open session, or a new one; one initialize at a time. `stale`: an id the upstream answered 404 to. */
   open(spec: UpstreamSessionSpec, stale: string | null): Promise<{ ok: true; state: UpstreamSessionState } | UpstreamSessionFailure>;
+  /** WebSocket upgrade of one who listens to the upstream: see the object. */
+  fetch(request: Request): Promise<Response>;
 }
 
 // --- what travels with a request -------------------------------------------------------------------------------

@@ -17,8 +17,12 @@ export function modernNotice({ id, call }: Incoming, notification: Notification)
   return unwanted ? null : noticeText(call, notification);
 }
 
-/** The same for a legacy client. The level of its log messages is its session's matter, not the call's. */
+/**
+ * The same for a legacy client. The level of its log messages is its session's matter, not the call's; what it will hear on its GET stream it is
+ * not told.
+ */
 export function legacyNotice({ call }: Incoming, notification: Notification): JsonText | null {
+  if (notification.method === "notifications/subscriptions/acknowledged") return null;
   return noticeText(call, notification);
 }
 

@@ -19,6 +19,8 @@ export interface Exchange {
   abandon(): void;
   /** Whether the lost connection ends the call (modern), or the call goes on unread (legacy). */
   disconnectCancels: boolean;
+  /** A stream that no request opened (legacy GET): its end is not a message. */
+  unasked?: boolean;
   waitUntil(work: Promise<unknown>): void;
   /** Response headers; asked for once, when the answer starts. */
   headers(streaming: boolean): Record<string, string>;
@@ -143,6 +145,7 @@ function stream(exchange: Exchange, first: Promise<Next>): Response {
 async function pump(exchange: Exchange, reader: Reader, first: Promise<Next>): Promise<void> {
   const { codec, incoming, reply } = exchange;
   for (let next = await first; ; next = await settle(reply.next())) {
+    if (exchange.unasked && ("thrown" in next || next.step.done)) return;
     if ("thrown" in next) {
       await reader.write(codec.error(incoming.id, toGatewayError(next.thrown), exchange.requestId).message);
       return;

@@ -25,7 +25,7 @@ export interface SessionStore {
 const USE_GRAIN_MS = 60_000;
 
 /** One legacy session with an upstream: opened once however many ask at the same moment, kept, ended when idle. */
-export class SessionKeeper implements UpstreamSessionApi {
+export class SessionKeeper implements Pick<UpstreamSessionApi, "open"> {
   readonly #platform: Platform;
   readonly #store: SessionStore;
   #kept: KeptSession | null;

@@ -1,4 +1,4 @@
-import type { LogLevel, Reply } from "../model/call.ts";
+import type { LogLevel, Outcome, Reply } from "../model/call.ts";
 import type { Platform, SessionHandle } from "../model/context.ts";
 import { isBelow } from "../protocol/notices.ts";
 
@@ -11,12 +11,20 @@ const UNSET: LogLevel = "info";
  */
 export async function* withSessionLevel(reply: Reply, platform: Platform, session: SessionHandle | null): Reply {
   let asked: Promise<LogLevel | null> | null = null;
-  for (let step = await reply.next(); ; step = await reply.next()) {
-    if (step.done) return step.value;
-    if (step.value.method === "notifications/message") {
-      asked ??= session === null ? Promise.resolve(null) : platform.session(session.id).level();
-      if (isBelow((await asked) ?? UNSET, step.value)) continue;
+  let last: Outcome = LEFT;
+  try {
+    for (let step = await reply.next(); ; step = await reply.next()) {
+      if (step.done) return (last = step.value);
+      if (step.value.method === "notifications/message") {
+        asked ??= session === null ? Promise.resolve(null) : platform.session(session.id).level();
+        if (isBelow((await asked) ?? UNSET, step.value)) continue;
+      }
+      yield step.value;
     }
-    yield step.value;
+  } finally {
+    // Given up by its reader at the yield: nobody else would run what the reply has to run at its end.
+    if (last === LEFT) await reply.return(LEFT);
   }
 }
+
+const LEFT: Outcome = Object.freeze({ type: "failed", code: -32603, error: '{"code":-32603,"message":"cancelled"}' });

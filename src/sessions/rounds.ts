@@ -3,7 +3,7 @@ import { randomToken } from "../lib/ids.ts";
 import { memberOf } from "../lib/json.ts";
 import type { Call, InputRequest, Notification, Outcome, Reply } from "../model/call.ts";
 import type { CallContext, SessionHandle } from "../model/context.ts";
-import { GatewayError } from "../model/error.ts";
+import { GatewayError, toGatewayError } from "../model/error.ts";
 import { isObject, type JsonObject, type JsonValue } from "../model/json.ts";
 import { type Answer, Line } from "./line.ts";
 import { legacyQuestion } from "./questions.ts";
@@ -62,6 +62,7 @@ async function* ask({ inputRequests }: InputRequired, ctx: CallContext, line: Li
   const answers = await line.answers(ids, Math.min(ANSWER_MS, ctx.deadline - ctx.platform.now()), ctx.signal);
   if (answers === null) {
     for (const id of ids) yield { method: "notifications/cancelled", params: JSON.stringify({ requestId: id, reason: "not answered in time" }) };
+    if (ctx.signal.aborted) throw toGatewayError(ctx.signal.reason);
     return null;
   }
   return gathered(asked, answers);

@@ -1,49 +1,74 @@
 import { DurableObject } from "cloudflare:workers";
-import { LOG_LEVELS, type LogLevel } from "../model/call.ts";
+import type { LogLevel } from "../model/call.ts";
 import type { SessionApi } from "../model/context.ts";
+import { platformOf, type Env } from "../platform.ts";
+import { Cancels } from "./cancels.ts";
+import { KeptState } from "./kept.ts";
 import type { Answer } from "./line.ts";
-import { type Env, platformOf } from "../platform.ts";
 import { Parking } from "./parking.ts";
+import { SESSION_ENDED } from "./running.ts";
+
+const LINES: readonly string[] = ["/line", "/running", "/stream"];
+/** Tag of the sockets behind the session's GET stream; at most one is open. */
+const STREAM = "stream";
+/** However long a session id may be good for, its state is gone after this. */
+const CEILING_MS = 24 * 60 * 60_000;
 
 /**
- * The state of one legacy session that needs some: its log level and its resource subscriptions. Comes into being
- * with the first of them, ends with the session id's own expiry, by alarm. Under a name of its own it is the place
- * where one call runs that may ask in the middle, of whichever era its client is.
+ * The state of one legacy session that needs some: its log level, its resource subscriptions, and the lines to what runs or
+ * listens in other isolates. Stores nothing before there is something to keep; that ends with DELETE, or by alarm with the
+ * session id's own expiry, a day at most. Under a name of its own it is the place where one call runs that may ask in the
+ * middle, of whichever era its client is.
  */
 export class Session extends DurableObject<Env> implements SessionApi {
-  readonly #now = platformOf(this.env).now;
-  readonly #parking = new Parking(this.#now, () => void this.ctx.storage.setAlarm(this.#now()));
+  readonly #kept: KeptState;
+  readonly #cancels = new Cancels();
+  readonly #now: () => number;
+  readonly #parking: Parking;
+
+  constructor(state: DurableObjectState, env: Env) {
+    super(state, env);
+    this.#kept = new KeptState(state.storage.sql);
+    this.#now = platformOf(env).now;
+    this.#parking = new Parking(this.#now, () => void state.storage.setAlarm(this.#now()));
+  }
 
   /** `until`: Unix ms at which the session id expires. */
   async setLevel(level: LogLevel, until: number): Promise<void> {
-    this.#sql().exec("insert into level values (1, ?) on conflict do update set name = excluded.name", level);
+    this.#kept.setLevel(level);
     await this.#keepUntil(until);
   }
 
-  /** Null: the client never set one. */
   async level(): Promise<LogLevel | null> {
-    const [row] = this.#sql().exec("select name from level").toArray();
-    return LOG_LEVELS.find((level) => level === row?.name) ?? null;
+    return this.#kept.level();
   }
 
-  async subscribe(uri: string, until: number): Promise<void> {
-    this.#sql().exec("insert into subscription values (?) on conflict do nothing", uri);
+  async subscribe(uri: string, until: number): Promise<boolean> {
+    if (!this.#kept.subscribe(uri)) return false;
     await this.#keepUntil(until);
+    this.#tellStream();
+    return true;
   }
 
   async unsubscribe(uri: string): Promise<void> {
-    this.#sql().exec("delete from subscription where uri = ?", uri);
+    this.#kept.unsubscribe(uri);
+    this.#tellStream();
   }
 
+  /**
+   * The lines, as WebSocket upgrades from our own Worker. `/line`: a call that asks; it sends the ids of its open questions, and gets
+   * their answers. `/running?id=`: a call that can be cancelled; it gets one message when it is. `/stream`: the GET stream; it gets
+   * the subscribed URIs, now and whenever they change, and takes the place of the one before. Every
+   * other path belongs to a call that runs here.
+   */
   override async fetch(request: Request): Promise<Response> {
-    return new URL(request.url).pathname === "/line" ? this.#line() : this.#parking.fetch(request);
-  }
-
-  /** The line of a call that asks: it sends the ids of its open questions, and gets their answers. */
-  #line(): Response {
+    const { pathname, searchParams } = new URL(request.url);
+    if (!LINES.includes(pathname)) return this.#parking.fetch(request);
     const [client, server] = Object.values(new WebSocketPair());
     if (!client || !server) return new Response(null, { status: 500 });
-    this.ctx.acceptWebSocket(server);
+    if (pathname === "/running") this.#acceptCall(server, searchParams.get("id") ?? "");
+    else if (pathname === "/stream") this.#acceptStream(server);
+    else this.ctx.acceptWebSocket(server);
     return new Response(null, { status: 101, webSocket: client });
   }
 
@@ -61,7 +86,15 @@ export class Session extends DurableObject<Env> implements SessionApi {
     return line !== undefined;
   }
 
+  async cancel(call: string): Promise<boolean> {
+    const calls = this.ctx.getWebSockets(tagOf(call));
+    for (const line of calls) line.send("cancel");
+    if (calls.length === 0) this.#cancels.put(call, this.#now());
+    return calls.length > 0;
+  }
+
   async end(): Promise<void> {
+    for (const line of this.ctx.getWebSockets()) line.close(SESSION_ENDED, "session ended");
     await this.ctx.storage.deleteAll();
   }
 
@@ -71,22 +104,38 @@ export class Session extends DurableObject<Env> implements SessionApi {
    */
   override async alarm(): Promise<void> {
     await this.#parking.over;
-    await this.ctx.storage.deleteAll();
+    await this.end();
   }
 
-  /** Tables go with `deleteAll`, the object may live on. */
-  #sql(): SqlStorage {
-    const { sql } = this.ctx.storage;
-    sql.exec(`
-      create table if not exists level (one integer primary key check (one = 1), name text not null);
-      create table if not exists subscription (uri text primary key);
-    `);
-    return sql;
+  #acceptCall(line: WebSocket, call: string): void {
+    this.ctx.acceptWebSocket(line, [tagOf(call)]);
+    if (this.#cancels.take(call, this.#now())) line.send("cancel");
   }
+
+  #acceptStream(stream: WebSocket): void {
+    for (const older of this.ctx.getWebSockets(STREAM)) older.close(SUPERSEDED, "another stream took its place");
+    this.ctx.acceptWebSocket(stream, [STREAM]);
+    stream.send(JSON.stringify(this.#kept.uris()));
+  }
+
+  #tellStream(): void {
+    const streams = this.ctx.getWebSockets(STREAM);
+    if (streams.length === 0) return;
+    const uris = JSON.stringify(this.#kept.uris());
+    for (const stream of streams) stream.send(uris);
+  }
+
 
   async #keepUntil(until: number): Promise<void> {
-    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(until);
+    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Math.min(until, this.#now() + CEILING_MS));
   }
+}
+
+/** Close code of our own (RFC 6455 7.4.2). */
+const SUPERSEDED = 4409;
+
+function tagOf(call: string): string {
+  return `call ${call}`;
 }
 
 function asksFor(line: WebSocket, id: string): boolean {

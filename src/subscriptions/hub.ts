@@ -28,6 +28,12 @@ export class Hub extends DurableObject<Env> implements HubApi {
     return new Response(null, { status: 101, webSocket: client });
   }
 
+  /** The listener's filter from now on: a legacy session subscribes while its stream is open. */
+  override webSocketMessage(socket: WebSocket, filter: string): void {
+    const { principal }: Listener = socket.deserializeAttachment();
+    socket.serializeAttachment({ principal, filter: JSON.parse(filter) });
+  }
+
   /** Every listener gets what it asked for in one message, a JSON array of changes. */
   async announce(changes: Change[]): Promise<void> {
     for (const socket of this.ctx.getWebSockets()) {

@@ -1,41 +1,68 @@
+import { findResource } from "../catalog/find.ts";
+import { freshSnapshot } from "../catalog/freshness.ts";
 import type { Notification, Reply } from "../model/call.ts";
 import type { Change } from "../model/change.ts";
 import type { CallContext } from "../model/context.ts";
-import { GatewayError } from "../model/error.ts";
 import type { Filter } from "./filter.ts";
+import { Inbox } from "./inbox.ts";
+import { lineTo } from "./line.ts";
+import { tellsUpdates, UpstreamLines } from "./upstreams.ts";
 
 /**
  * `subscriptions/listen` as a reply that does not end by itself: the acknowledgement with the honoured subset, then
  * the changes that the Hub carries, until the client leaves, the stream is old (`ctx.deadline`; a complete outcome: the
  * client opens another), or the right behind it is lost. The codec puts the subscription's id on each message.
+ * In a legacy session this is its GET stream: the resources are those that the session has subscribed to, also later, and
+ * another stream of the session, or the end of the session, ends this one.
  */
-export async function* listen(filter: Filter, ctx: CallContext): Reply {
+export async function* listen(wanted: Filter, ctx: CallContext): Reply {
+  let filter = wanted;
   const inbox = new Inbox();
-  const socket = await connect(filter, ctx);
-  socket.addEventListener("message", (event) => {
-    if (typeof event.data === "string") inbox.put(changesIn(event.data));
-  });
-  socket.addEventListener("close", () => inbox.close());
+  const lines: WebSocket[] = [];
+  const upstreams = new UpstreamLines(ctx, (changes) => inbox.put(changes), () => inbox.close());
+  const open = async (object: Parameters<typeof lineTo>[0], url: string, heard: (text: string) => void) => {
+    const line = await lineTo(object, url, heard);
+    line.addEventListener("close", () => inbox.close());
+    lines.push(line);
+    return line;
+  };
   ctx.signal.addEventListener("abort", () => inbox.close());
-  // The client may have left while the Hub was asked.
-  if (ctx.signal.aborted) inbox.close();
-  const expiry = setTimeout(() => inbox.close(), Math.min(ctx.deadline, ctx.principal.expiresAt ?? Infinity) - ctx.platform.now());
+  const expiry = setTimeout(() => inbox.close(), endOf(ctx) - ctx.platform.now());
   const recheck = setInterval(() => void stillAllowed(ctx).then((allowed) => allowed || inbox.close()), RECHECK_MS);
   try {
-    yield acknowledgement(filter);
+    const query = new URLSearchParams({ principal: ctx.principal.id, filter: JSON.stringify(filter) });
+    const hub = await open(ctx.platform.hub(ctx.workspace.id), `https://hub/listen?${query}`, (text) => inbox.put(changesIn(text)));
+    if (ctx.session) {
+      await open(ctx.platform.session(ctx.session.id), "https://session/stream", (text) => {
+        filter = { ...filter, uris: JSON.parse(text) };
+        if (hub.readyState === WebSocket.OPEN) hub.send(JSON.stringify(filter));
+        void upstreams.follow(filter);
+      });
+    }
+    // The client may have left while the objects were asked.
+    if (ctx.signal.aborted) inbox.close();
+    yield acknowledgement({ ...filter, uris: await honoured(filter.uris, ctx) });
+    await upstreams.follow(filter);
     for (let changes = await inbox.take(); changes !== null; changes = await inbox.take()) {
-      for (const change of changes) yield notificationOf(change);
+      for (const change of changes) if (await concerns(change, ctx)) yield notificationOf(change);
+      // A publish may have brought upstreams, or resources that were asked for.
+      if (changes.some(({ type }) => type !== "resource")) await upstreams.follow(filter);
     }
     return { type: "complete", result: "{}" };
   } finally {
     clearTimeout(expiry);
     clearInterval(recheck);
-    socket.close(1000);
+    for (const line of lines) line.close(1000);
+    upstreams.close();
   }
 }
 
 /** A backstop: the Authority tells the Hub to close the streams of a lost right at once. */
 const RECHECK_MS = 5 * 60_000;
+
+function endOf({ deadline, principal, session }: CallContext): number {
+  return Math.min(deadline, principal.expiresAt ?? Infinity, session?.expiresAt ?? Infinity);
+}
 
 async function stillAllowed(ctx: CallContext): Promise<boolean> {
   try {
@@ -45,13 +72,16 @@ async function stillAllowed(ctx: CallContext): Promise<boolean> {
   }
 }
 
-async function connect(filter: Filter, ctx: CallContext): Promise<WebSocket> {
-  const query = new URLSearchParams({ principal: ctx.principal.id, filter: JSON.stringify(filter) });
-  const request = new Request(`https://hub/listen?${query}`, { headers: { upgrade: "websocket" } });
-  const response = await ctx.platform.hub(ctx.workspace.id).fetch(request);
-  if (!response.webSocket) throw new GatewayError("unavailable", "subscriptions are not available now", { retryAfter: 5 });
-  response.webSocket.accept();
-  return response.webSocket;
+/** A list is everybody's; a resource is told of only to whom may read it now. */
+async function concerns(change: Change, ctx: CallContext): Promise<boolean> {
+  return change.type !== "resource" || findResource(ctx, await freshSnapshot(ctx), change.uri) !== null;
+}
+
+/** Without the resources whose upstream tells of no updates. */
+async function honoured(uris: string[], ctx: CallContext): Promise<string[]> {
+  if (uris.length === 0) return uris;
+  const snapshot = await freshSnapshot(ctx);
+  return uris.filter((uri) => tellsUpdates(ctx, snapshot, uri));
 }
 
 function acknowledgement(filter: Filter): Notification {
@@ -61,8 +91,10 @@ function acknowledgement(filter: Filter): Notification {
     ...(filter.resources && { resourcesListChanged: true }),
     ...(filter.uris.length > 0 && { resourceSubscriptions: filter.uris }),
   };
-  return { method: "notifications/subscriptions/acknowledged", params: JSON.stringify({ notifications: honoured }) };
+  return { method: ACKNOWLEDGED, params: JSON.stringify({ notifications: honoured }) };
 }
+
+const ACKNOWLEDGED = "notifications/subscriptions/acknowledged";
 
 function notificationOf(change: Change): Notification {
   if (change.type === "resource") return { method: "notifications/resources/updated", params: JSON.stringify({ uri: change.uri }) };
@@ -72,31 +104,4 @@ function notificationOf(change: Change): Notification {
 function changesIn(message: string): Change[] {
   const changes: Change[] = JSON.parse(message);
   return changes;
-}
-
-/** Changes that arrived while the reader was busy. */
-class Inbox {
-  #waiting: Change[] = [];
-  #closed = false;
-  #wake: (() => void) | null = null;
-
-  put(changes: Change[]): void {
-    this.#waiting.push(...changes);
-    this.#wake?.();
-  }
-
-  close(): void {
-    this.#closed = true;
-    this.#wake?.();
-  }
-
-  /** What has arrived, waiting for at least one; null once closed and empty. */
-  async take(): Promise<Change[] | null> {
-    while (this.#waiting.length === 0 && !this.#closed) {
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-    const changes = this.#waiting;
-    this.#waiting = [];
-    return changes.length > 0 ? changes : null;
-  }
 }

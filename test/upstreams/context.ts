@@ -60,7 +60,7 @@ export function bench(url: string, own: { limits?: Partial<Record<keyof Limits, 
     upstreamSession: (name): UpstreamSessionApi => {
       const keeper = sessions.get(name) ?? new SessionKeeper(platform, { read: () => null, write: () => undefined, clear: () => undefined });
       sessions.set(name, keeper);
-      return keeper;
+      return { open: (spec, stale) => keeper.open(spec, stale), fetch: missing };
     },
     builtins: new Map(),
     now: own.now ?? Date.now,

@@ -64,12 +64,17 @@ export interface LegacyFixture extends Running {
   cancelled(): number;
   /** Forgets every session, as a restart does. */
   restart(): Promise<void>;
+  /** Tells the sessions that subscribe to a resource that it changed; how many there are. */
+  update(uri: string): Promise<number>;
+  /** GET streams that are open now. */
+  listening(): number;
 }
 
 /** The fixture catalogue on the official SDK v1: sessions, resumable streams, requests to the client. */
 export async function start(port?: number): Promise<LegacyFixture> {
   const sessions = new Map<string, WebStandardStreamableHTTPServerTransport>();
-  const count = { opened: 0, cancelled: 0 };
+  const count = { opened: 0, cancelled: 0, listening: 0 };
+  const servers = new Map<WebStandardStreamableHTTPServerTransport, Served>();
 
   const begin = async () => {
     const transport: WebStandardStreamableHTTPServerTransport = new WebStandardStreamableHTTPServerTransport({
@@ -82,13 +87,19 @@ export async function start(port?: number): Promise<LegacyFixture> {
       },
       onsessionclosed: (id) => void sessions.delete(id),
     });
-    await serverOf(() => count.cancelled++).connect(transport);
+    const served = serverOf(() => count.cancelled++);
+    servers.set(transport, served);
+    await served.server.connect(transport);
     return transport;
   };
 
   const running = await serve(async (request) => {
     const id = request.headers.get("mcp-session-id");
     const known = id === null ? undefined : sessions.get(id);
+    if (known && request.method === "GET") {
+      count.listening++;
+      request.signal.addEventListener("abort", () => count.listening--, { once: true });
+    }
     if (known) return known.handleRequest(request);
     if (id !== null) return Response.json({ jsonrpc: "2.0", error: { code: -32001, message: "Session not found" }, id: null }, { status: 404 });
     const transport = await begin();
@@ -100,6 +111,12 @@ export async function start(port?: number): Promise<LegacyFixture> {
     opened: () => count.opened,
     open: () => sessions.size,
     cancelled: () => count.cancelled,
+    listening: () => count.listening,
+    update: async (uri) => {
+      const subscribers = [...sessions.values()].flatMap((transport) => servers.get(transport) ?? []).filter(({ subscribed }) => subscribed.has(uri));
+      for (const { server } of subscribers) await server.sendResourceUpdated({ uri });
+      return subscribers.length;
+    },
     restart: async () => {
       const gone = [...sessions.values()];
       sessions.clear();
@@ -108,7 +125,12 @@ export async function start(port?: number): Promise<LegacyFixture> {
   };
 }
 
-function serverOf(onCancel: () => void): Server {
+interface Served {
+  server: Server;
+  subscribed: ReadonlySet<string>;
+}
+
+function serverOf(onCancel: () => void): Served {
   const server = new Server(INFO, {
     capabilities: { tools: { listChanged: true }, prompts: { listChanged: true }, resources: { subscribe: true }, logging: {}, completions: {} },
     instructions: "Fixtures for tests.",
@@ -127,8 +149,7 @@ function serverOf(onCancel: () => void): Server {
     return tool.run(request.params.arguments ?? {}, extra);
   });
   offerPrompts(server);
-  offerResources(server);
-  return server;
+  return { server, subscribed: offerResources(server) };
 }
 
 function say(value: string): CallToolResult {
@@ -259,7 +280,7 @@ function offerPrompts(server: Server): void {
   server.setRequestHandler(CompleteRequestSchema, ({ params }) => ({ completion: { values: completionsOf(params.argument.value), hasMore: false } }));
 }
 
-function offerResources(server: Server): void {
+function offerResources(server: Server): ReadonlySet<string> {
   const subscribed = new Set<string>();
   server.setRequestHandler(ListResourcesRequestSchema, () => ({ resources: RESOURCES.map(({ uri, name, description, mimeType }) => ({ uri, name, description, mimeType })) }));
   server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({ resourceTemplates: [TEMPLATE] }));
@@ -278,6 +299,7 @@ function offerResources(server: Server): void {
     subscribed.delete(params.uri);
     return {};
   });
+  return subscribed;
 }
 
 await runAsProgram(import.meta.url, start);

@@ -33,10 +33,23 @@ function say(value: string) {
   return { content: [text(value)] };
 }
 
-/** The fixture catalogue on the official SDK v2, revision 2026-07-28 only. `cancelled` counts calls of `slow` that were given up. */
-export function start(port?: number): Promise<Running & { cancelled(): number }> {
+/** What tests look at, and do, from outside. */
+export interface ModernFixture extends Running {
+  /** Calls of `slow` that were given up. */
+  cancelled(): number;
+  notify: Pick<McpHttpHandler["notify"], "toolsChanged" | "resourceUpdated">;
+  /** Streams of `subscriptions/listen` that are open now. */
+  listening(): number;
+  /** Offers one tool more from now on. */
+  grow(): void;
+}
+
+/** The fixture catalogue on the official SDK v2, revision 2026-07-28 only. */
+export function start(port?: number): Promise<ModernFixture> {
   const state = createRequestStateCodec<string>({ key: ROUND_STATE });
   let cancelled = 0;
+  let listening = 0;
+  let grown = false;
   const handler: McpHttpHandler = createMcpHandler(
     () => {
       const server = new McpServer(INFO, {
@@ -45,6 +58,7 @@ export function start(port?: number): Promise<Running & { cancelled(): number }>
         requestState: { verify: state.verify },
       });
       registerContent(server);
+      if (grown) server.registerTool("grown", { description: "Was not there before" }, () => say("grown"));
       registerRunning(server, () => cancelled++);
       registerDiagnostics(server, handler);
       registerAsking(server);
@@ -55,7 +69,17 @@ export function start(port?: number): Promise<Running & { cancelled(): number }>
     },
     { legacy: "reject" },
   );
-  return serve((request) => handler.fetch(request), port).then((running) => ({
+  const answer = (request: Request) => {
+    if (request.headers.get("mcp-method") === "subscriptions/listen") {
+      listening++;
+      request.signal.addEventListener("abort", () => listening--, { once: true });
+    }
+    return handler.fetch(request);
+  };
+  return serve(answer, port).then((running) => ({
+    notify: handler.notify,
+    listening: () => listening,
+    grow: () => void (grown = true),
     url: running.url,
     cancelled: () => cancelled,
     close: async () => {

@@ -21,6 +21,15 @@ const BUILTINS: Builtin[] = [
   tool("echo", "Answers at once", async function* () {
     return textResult("echo");
   }),
+  tool(
+    "update",
+    "Announces a change of the resource it is told",
+    async function* (call, ctx) {
+      await ctx.platform.hub(ctx.workspace.id).announce([{ type: "resource", uri: String(Object(call.params.arguments).uri) }]);
+      return textResult("announced");
+    },
+    { uri: { type: "string" } },
+  ),
   tool("fail", "Answers with an error result", async function* () {
     return result({ content: [{ type: "text", text: "failed" }], isError: true }, true);
   }),

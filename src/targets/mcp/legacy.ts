@@ -163,6 +163,12 @@ function answerRequest(question: Question, ctx: TryContext, link: Link, state: U
   ctx.waitUntil(post(errorText(id, METHOD_NOT_FOUND, `this client does not offer ${method}`)));
 }
 
+/** What a server asks outside of any call reaches nobody: it may ask only whether we are there. */
+export async function declineRequest(link: Link, state: UpstreamSessionState, request: Extract<Message, { kind: "request" }>): Promise<void> {
+  const answer = request.method === "ping" ? responseText(request.id, "{}") : errorText(request.id, METHOD_NOT_FOUND, `this client does not offer ${request.method}`);
+  await notify(link, state, answer, AbortSignal.timeout(link.limits.firstByteMs)).catch(ignore);
+}
+
 async function cancel(link: Link, state: UpstreamSessionState, request: UpstreamRequest, ctx: TryContext): Promise<void> {
   const params = { requestId: request.id, reason: ctx.signal.aborted ? "the caller cancelled" : "the caller stopped waiting" };
   const message = JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params });

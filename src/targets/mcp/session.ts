@@ -1,10 +1,13 @@
-import type { CallContext } from "../../model/context.ts";
+import type { CallContext, Platform } from "../../model/context.ts";
 import type { UpstreamEntry } from "../../model/catalog.ts";
 import { GatewayError } from "../../model/error.ts";
 import type { JsonObject } from "../../model/json.ts";
 import { derive, hmac } from "../../lib/crypto.ts";
 import type { Link } from "./link.ts";
 import { forgetSession, type KnownSession, rememberedSession, rememberSession } from "./sessions.ts";
+
+/** What a legacy upstream is told of a client that nobody can ask. */
+export const CAPABILITIES: JsonObject = Object.freeze({});
 
 /** `foreign`: what answered is no legacy server. */
 export type Joined = { ok: true; session: KnownSession } | { ok: false; error: GatewayError; foreign: boolean };
@@ -14,13 +17,18 @@ export function sessionKey(upstream: UpstreamEntry, link: Link, ctx: CallContext
   return JSON.stringify([ctx.workspace.id, upstream.id, upstream.url, ctx.principal.id, capabilities, link.credential]);
 }
 
+/** Name of the object that keeps a session, and listens to its upstream. */
+export async function sessionObject(key: string, platform: Platform): Promise<string> {
+  return hmac(await derive(platform.config.masterKey, "upstream-session/v1"), key);
+}
+
 /** The session this caller has with a legacy upstream: remembered for a minute, else from its object. `stale`: see the object. */
 export async function joinSession(key: string, upstream: UpstreamEntry, link: Link, ctx: CallContext, capabilities: JsonObject, stale: string | null): Promise<Joined> {
   const { platform } = ctx;
   const known = rememberedSession(key, link.now());
   if (known && stale === null) return { ok: true, session: known };
   forgetSession(key);
-  const object = known?.object ?? (await hmac(await derive(platform.config.masterKey, "upstream-session/v1"), key));
+  const object = known?.object ?? (await sessionObject(key, platform));
   const spec = {
     workspace: ctx.workspace.id,
     url: link.url,
