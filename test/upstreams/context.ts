@@ -56,6 +56,7 @@ export function bench(url: string, own: { limits?: Partial<Record<keyof Limits, 
       sessions.set(name, keeper);
       return keeper;
     },
+    once: missing,
     builtins: new Map(),
     now: own.now ?? Date.now,
   };
@@ -124,6 +125,7 @@ export function callOf(method: string, params: JsonObject, own: Partial<Omit<Cal
     trace: { traceparent: null, tracestate: null },
     inputResponses: null,
     requestState: null,
+    idempotencyKey: null,
     headerParam: null,
     ...rest,
   };
