@@ -8,7 +8,7 @@ import { openSession, type SessionClaims } from "../sessions/token.ts";
 import { readBody } from "./body.ts";
 import { Exchange } from "./exchange.ts";
 import { endSession, initialize, legacy } from "./legacy.ts";
-import { corsHeaders, originAllowed, preflight } from "./origin.ts";
+import { withOrigin } from "./origin.ts";
 import { refuse, refuseAuth } from "./refusals.ts";
 
 export interface Route {
@@ -22,13 +22,7 @@ export interface Route {
  */
 export async function mcp(request: Request, platform: Platform, execution: Pick<ExecutionContext, "waitUntil">, route: Route): Promise<Response> {
   const started = platform.now();
-  const url = new URL(request.url);
-  const origin = request.headers.get("origin");
-  if (!originAllowed(platform.config, url, origin)) return refuse(403, "this Origin is not allowed");
-  if (request.method === "OPTIONS") return preflight(request);
-  const response = await answer(request, url, platform, execution, route, started);
-  for (const [name, value] of Object.entries(corsHeaders(origin))) response.headers.set(name, value);
-  return response;
+  return withOrigin(request, platform.config, (url) => answer(request, url, platform, execution, route, started));
 }
 
 async function answer(request: Request, url: URL, platform: Platform, execution: Pick<ExecutionContext, "waitUntil">, route: Route, started: number): Promise<Response> {

@@ -1,4 +1,5 @@
 import type { Config } from "../model/context.ts";
+import { refuse } from "./refusals.ts";
 
 const LOOPBACK = /^(localhost|127\.0\.0\.1|\[::1\])$/;
 
@@ -14,15 +15,26 @@ export function originAllowed(config: Config, url: URL, origin: string | null): 
   return LOOPBACK.test(url.hostname) && URL.canParse(origin) && LOOPBACK.test(new URL(origin).hostname);
 }
 
+/** Answers a request whose `Origin` is allowed, with the CORS headers that its page needs; preflights are answered here. */
+export async function withOrigin(request: Request, config: Config, answer: (url: URL) => Promise<Response>): Promise<Response> {
+  const url = new URL(request.url);
+  const origin = request.headers.get("origin");
+  if (!originAllowed(config, url, origin)) return refuse(403, "this Origin is not allowed");
+  if (request.method === "OPTIONS") return preflight(request);
+  const response = await answer(url);
+  for (const [name, value] of Object.entries(corsHeaders(origin))) response.headers.set(name, value);
+  return response;
+}
+
 const EXPOSED = "mcp-session-id, www-authenticate, mcp-protocol-version, retry-after, server-timing, causeway-request-id";
 
 /** CORS headers for an allowed origin; never with credentials, which MCP does not use. */
-export function corsHeaders(origin: string | null): Record<string, string> {
+function corsHeaders(origin: string | null): Record<string, string> {
   return origin === null ? {} : { "access-control-allow-origin": origin, "access-control-expose-headers": EXPOSED, vary: "Origin" };
 }
 
 /** Answer to a preflight: the `Mcp-Param-*` names are the tools' own, so what is asked for is what is allowed. */
-export function preflight(request: Request): Response {
+function preflight(request: Request): Response {
   return new Response(null, {
     status: 204,
     headers: {

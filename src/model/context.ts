@@ -129,7 +129,9 @@ export interface SessionApi {
   unsubscribe(uri: string): Promise<void>;
   /** A client's answer to a question of a running call; false when no call waits for it. */
   answer(answer: { id: string; result: JsonText | null; error: JsonText | null }): Promise<boolean>;
-  /** WebSocket upgrade of a call that asks; see `sessions/line`. */
+  /** One message of a client of HTTP+SSE, for the stream it opened; false: that is not open any more. */
+  deliver(message: JsonText): Promise<boolean>;
+  /** WebSocket upgrade: at `/stream` of an open stream that takes what is delivered, else of a call that asks (`sessions/line`). */
   fetch(request: Request): Promise<Response>;
   end(): Promise<void>;
 }

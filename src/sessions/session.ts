@@ -1,8 +1,11 @@
 import { DurableObject } from "cloudflare:workers";
 import { LOG_LEVELS, type LogLevel } from "../model/call.ts";
 import type { SessionApi } from "../model/context.ts";
+import type { JsonText } from "../model/json.ts";
 import type { Answer } from "./line.ts";
 import type { Env } from "../platform.ts";
+
+const STREAM = "stream";
 
 /**
  * The state of one legacy session that needs some: its log level and its resource subscriptions. Comes into being
@@ -38,11 +41,11 @@ export class Session extends DurableObject<Env> implements SessionApi {
     this.ctx.storage.sql.exec("delete from subscription where uri = ?", uri);
   }
 
-  /** The line of a call that asks: it sends the ids of its open questions, and gets their answers. */
-  override async fetch(): Promise<Response> {
+  /** The line of a call that asks: it sends the ids of its open questions, and gets their answers. At `/stream` the line of an HTTP+SSE stream. */
+  override async fetch(request: Request): Promise<Response> {
     const [client, server] = Object.values(new WebSocketPair());
     if (!client || !server) return new Response(null, { status: 500 });
-    this.ctx.acceptWebSocket(server);
+    this.ctx.acceptWebSocket(server, new URL(request.url).pathname === "/stream" ? [STREAM] : []);
     return new Response(null, { status: 101, webSocket: client });
   }
 
@@ -58,6 +61,12 @@ export class Session extends DurableObject<Env> implements SessionApi {
     const line = this.ctx.getWebSockets().find((open) => asksFor(open, answer.id));
     line?.send(JSON.stringify(answer));
     return line !== undefined;
+  }
+
+  async deliver(message: JsonText): Promise<boolean> {
+    const [stream] = this.ctx.getWebSockets(STREAM);
+    stream?.send(message);
+    return stream !== undefined;
   }
 
   async end(): Promise<void> {
