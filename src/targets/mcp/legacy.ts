@@ -114,7 +114,7 @@ async function refused(response: Response, request: UpstreamRequest, call: Call,
   return { type: "again", why: "era", error: refusal(status) };
 }
 
-function answered(message: Extract<Message, { kind: "result" | "error" }>, call: Call, ctx: CallContext): Attempt {
+export function answered(message: Extract<Message, { kind: "result" | "error" }>, call: Call, ctx: CallContext): Attempt {
   if (message.kind === "result") return end(resultOutcome(message.result, message.members, call, false));
   return end(errorOutcome(message.error, message.code, call, ctx.revision));
 }
@@ -133,12 +133,12 @@ function isLower(wanted: LogLevel, current: LogLevel | null): boolean {
 }
 
 /** No capability was declared, so a server may ask nothing but whether we are there. */
-async function answerRequest(link: Link, state: UpstreamSessionState, request: Extract<Message, { kind: "request" }>): Promise<void> {
+export async function answerRequest(link: Link, state: UpstreamSessionState, request: Extract<Message, { kind: "request" }>): Promise<void> {
   const answer = request.method === "ping" ? responseText(request.id, "{}") : errorText(request.id, METHOD_NOT_FOUND, `this client does not offer ${request.method}`);
   await notify(link, state, answer, AbortSignal.timeout(link.limits.firstByteMs)).catch(ignore);
 }
 
-async function cancel(link: Link, state: UpstreamSessionState, request: UpstreamRequest, ctx: CallContext): Promise<void> {
+export async function cancel(link: Link, state: UpstreamSessionState, request: UpstreamRequest, ctx: CallContext): Promise<void> {
   const params = { requestId: request.id, reason: ctx.signal.aborted ? "the caller cancelled" : "the caller stopped waiting" };
   const message = JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params });
   const told = notify(link, state, message, AbortSignal.timeout(NOTICE_MS)).catch(ignore);
