@@ -3,6 +3,7 @@ import { healthz, readyz } from "./http/health.ts";
 import { renderError } from "./http/errors.ts";
 import { mcp } from "./http/mcp.ts";
 import { protectedResource } from "./http/metadata.ts";
+import { deliver, openStream } from "./http/sse.ts";
 import type { Platform } from "./model/context.ts";
 import type { Env } from "./platform.ts";
 import { resolveHost } from "./workspaces/resolve.ts";
@@ -20,10 +21,19 @@ export function createApp(platform: Platform): Hono<Bindings> {
 
   app.all("/w/:slug/mcp", (c) => mcp(c.req.raw, platform, c.executionCtx, { slug: c.req.param("slug"), toolset: null }));
   app.all("/w/:slug/mcp/:toolset", (c) => mcp(c.req.raw, platform, c.executionCtx, c.req.param()));
+  app.all("/w/:slug/sse", (c) => openStream(c.req.raw, platform, c.executionCtx, c.req.param("slug")));
+  app.all("/w/:slug/messages", (c) => deliver(c.req.raw, platform, c.executionCtx, c.req.param("slug")));
+  // With a default workspace the host says nothing, and the hot path asks nobody.
+  const slugOf = async (url: string) => platform.config.defaultWorkspace ?? (await resolveHost(platform, new URL(url).host))?.slug;
+  for (const [path, transport] of [["/sse", openStream], ["/messages", deliver]] as const) {
+    app.all(path, async (c) => {
+      const slug = await slugOf(c.req.url);
+      return slug ? transport(c.req.raw, platform, c.executionCtx, slug) : c.notFound();
+    });
+  }
   for (const path of ["/mcp", "/mcp/:toolset"] as const) {
     app.all(path, async (c) => {
-      // With a default workspace the host says nothing, and the hot path asks nobody.
-      const slug = platform.config.defaultWorkspace ?? (await resolveHost(platform, new URL(c.req.url).host))?.slug;
+      const slug = await slugOf(c.req.url);
       if (!slug) return c.notFound();
       return mcp(c.req.raw, platform, c.executionCtx, { slug, toolset: c.req.param("toolset") ?? null });
     });

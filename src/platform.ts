@@ -1,4 +1,4 @@
-import type { AuditBatch, AuthorityApi, Builtin, HubApi, Platform, SessionApi, UpstreamSessionApi } from "./model/context.ts";
+import type { AuditBatch, AuthorityApi, Builtin, HubApi, OnceApi, Platform, SessionApi, UpstreamSessionApi } from "./model/context.ts";
 import { GatewayError } from "./model/error.ts";
 import { limitsWith } from "./model/limits.ts";
 
@@ -13,6 +13,7 @@ export interface Env {
   HUB: Objects<HubApi>;
   SESSION: Objects<SessionApi>;
   UPSTREAM_SESSION: Objects<UpstreamSessionApi>;
+  ONCE: Objects<OnceApi>;
   CATALOG: KVNamespace;
   STORE: R2Bucket;
   AUDIT: Queue<AuditBatch>;
@@ -50,6 +51,7 @@ export function platformOf(env: Env, builtins: ReadonlyMap<string, Builtin> = ne
     hub: (workspace) => env.HUB.getByName(workspace),
     session: (name) => env.SESSION.getByName(name),
     upstreamSession: (name) => env.UPSTREAM_SESSION.getByName(name),
+    once: (name) => env.ONCE.getByName(name),
     builtins,
     now: Date.now,
   };

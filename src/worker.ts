@@ -1,6 +1,7 @@
 import { Authority } from "./access/authority.ts";
 import { createApp } from "./app.ts";
 import { consume } from "./audit/consume.ts";
+import { Once } from "./idempotency/once.ts";
 import type { AuditBatch, Builtin } from "./model/context.ts";
 import { renderError } from "./http/errors.ts";
 import { type Env, platformOf } from "./platform.ts";
@@ -8,7 +9,7 @@ import { Session } from "./sessions/session.ts";
 import { UpstreamSession } from "./sessions/upstream-session.ts";
 import { Hub } from "./subscriptions/hub.ts";
 
-export { Authority, Hub, Session, UpstreamSession };
+export { Authority, Hub, Once, Session, UpstreamSession };
 
 /** The Worker with these builtins. Platform and routes are made once an isolate, on its first event. */
 export function createWorker(builtins: ReadonlyMap<string, Builtin>): ExportedHandler<Env, AuditBatch> {

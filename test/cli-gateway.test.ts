@@ -33,7 +33,7 @@ test("from a new workspace to a called upstream tool, an agent, its trace, and b
   }
   async function causeway(...args: string[]): Promise<{ code: number; out: string; err: string }> {
     const lines: Record<"out" | "err", string[]> = { out: [], err: [] };
-    const code = await run(args, { out: (line) => void lines.out.push(line), err: (line) => void lines.err.push(line), env, cwd, stdin: async () => "" });
+    const code = await run(args, { out: (line) => void lines.out.push(line), err: (line) => void lines.err.push(line), env, cwd, stdin: async () => "", input: async function* () {} });
     return { code, out: lines.out.join("\n"), err: lines.err.join("\n") };
   }
 

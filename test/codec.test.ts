@@ -27,6 +27,7 @@ function callOf(method: string, over: Partial<Call> = {}): Call {
     trace: { traceparent: null, tracestate: null },
     inputResponses: null,
     requestState: null,
+    idempotencyKey: null,
     headerParam: null,
     ...over,
   };

@@ -12,7 +12,7 @@ import type { Runtime } from "../src/dev/miniflare.ts";
 const WORKER = `
 import { DurableObject } from "cloudflare:workers";
 class Nothing extends DurableObject {}
-export { Nothing as Authority, Nothing as Hub, Nothing as Session, Nothing as UpstreamSession };
+export { Nothing as Authority, Nothing as Hub, Nothing as Once, Nothing as Session, Nothing as UpstreamSession };
 const seen = [];
 export default {
   async fetch(request) {

@@ -60,6 +60,7 @@ function callWith(args: JsonObject | undefined, headers: Record<string, string> 
     trace: { traceparent: null, tracestate: null },
     inputResponses: null,
     requestState: null,
+    idempotencyKey: null,
     headerParam: headers && ((name) => headers[name] ?? null),
   };
 }

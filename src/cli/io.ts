@@ -6,7 +6,10 @@ export interface Io {
   err(line: string): void;
   env: Readonly<Record<string, string | undefined>>;
   cwd: string;
+  /** All of it. */
   stdin(): Promise<string>;
+  /** The same as it comes. */
+  input(): AsyncIterable<string>;
 }
 
 /** An error for the person at the keyboard: its message names the field that is wrong. Exit code 1, no stack. */

@@ -7,4 +7,5 @@ process.exitCode = await run(process.argv.slice(2), {
   env: process.env,
   cwd: process.cwd(),
   stdin: () => text(process.stdin),
+  input: () => process.stdin.setEncoding("utf8"),
 });

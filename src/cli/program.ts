@@ -6,6 +6,7 @@ import { connectionCommands } from "./connection.ts";
 import { doctorCommand } from "./doctor.ts";
 import { CliError, type Io } from "./io.ts";
 import { runCommands } from "./runs.ts";
+import { stdioCommand } from "./stdio.ts";
 import { tokenCommands } from "./token.ts";
 import { toolCommands } from "./tools.ts";
 import { toolsetCommands } from "./toolset.ts";
@@ -52,6 +53,7 @@ function program(io: Io): Command {
   agentCommands(causeway, io);
   catalogCommands(causeway, io);
   runCommands(causeway, io);
+  stdioCommand(causeway, io);
   doctorCommand(causeway, io);
   return causeway;
 }

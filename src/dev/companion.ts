@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { nodeFlags } from "./node.ts";
 
 export interface EverythingServer {
-  /** Streamable HTTP endpoint. */
+  /** Its endpoint: `/mcp`, or `/sse` of HTTP+SSE. */
   url: string;
   port: number;
   stop(): Promise<void>;
@@ -14,12 +14,15 @@ export interface EverythingServer {
 
 const START_MS = 20_000;
 
-/** Starts the official server-everything on `port` if that is free, else on another loopback port; resolves when it takes connections. */
-export async function startEverything(port: number): Promise<EverythingServer> {
+/**
+ * Starts the official server-everything on `port` if that is free, else on another loopback port; resolves when it takes connections. `sse`: by the
+ * HTTP+SSE transport of 2024-11-05.
+ */
+export async function startEverything(port: number, transport: "streamableHttp" | "sse" = "streamableHttp"): Promise<EverythingServer> {
   const own = await freePort(port);
   // An environment of its own: one of its tools shows it to whoever asks.
   const options = { execArgv: nodeFlags(), env: { PATH: process.env.PATH }, stdio: ["ignore", "ignore", "ignore", "ipc"] satisfies StdioOptions };
-  const child = fork(fileURLToPath(new URL("everything.ts", import.meta.url)), [String(own)], options);
+  const child = fork(fileURLToPath(new URL("everything.ts", import.meta.url)), [String(own), transport], options);
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const giveUp = Date.now() + START_MS;
   while (!(await isListening(own))) {
@@ -27,7 +30,7 @@ export async function startEverything(port: number): Promise<EverythingServer> {
     await sleep(50);
   }
   return {
-    url: `http://127.0.0.1:${own}/mcp`,
+    url: `http://127.0.0.1:${own}/${transport === "sse" ? "sse" : "mcp"}`,
     port: own,
     stop: async () => {
       child.kill("SIGKILL");

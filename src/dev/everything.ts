@@ -1,5 +1,5 @@
 /**
- * The official server-everything over streamable HTTP. Argument: the port. By itself it listens on every address; here only on loopback.
+ * The official server-everything. Arguments: the port, and its transport, `streamableHttp` or `sse`. By itself it listens on every address; here only on loopback.
  * A process of its own, which goes when its parent does.
  */
 import { Server } from "node:net";
@@ -14,4 +14,4 @@ Object.defineProperty(Server.prototype, "listen", {
 });
 process.on("disconnect", () => process.exit(0));
 
-await import(new URL("../../node_modules/@modelcontextprotocol/server-everything/dist/transports/streamableHttp.js", import.meta.url).href);
+await import(new URL(`../../node_modules/@modelcontextprotocol/server-everything/dist/transports/${process.argv[3] ?? "streamableHttp"}.js`, import.meta.url).href);

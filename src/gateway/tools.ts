@@ -13,6 +13,7 @@ import { invoke } from "../targets/target.ts";
 import { approvalIn, approvalRequest, asked } from "./ask.ts";
 import { FRESH } from "./discover.ts";
 import { errorResult, targetFailure } from "./failure.ts";
+import { idempotencyKeyOf, once } from "./once.ts";
 import { cursorOf, nameOf, pageResult } from "./params.ts";
 import { openState } from "./state.ts";
 
@@ -24,10 +25,11 @@ export async function* listTools(call: Call, ctx: CallContext): Reply {
 
 /**
  * `tools/call`: find, decide, check the arguments, dispatch, check the result. Unknown and denied are one answer.
- * What is wrong with the arguments, and what goes wrong at the target, are results that a model can act on.
+ * With an idempotency key it is dispatched once (see `once`). What is wrong with the arguments, and what goes wrong at the target, are results that a model can act on.
  */
 export async function* callTool(call: Call, ctx: CallContext): Reply {
   const name = nameOf(call);
+  const key = idempotencyKeyOf(call);
   const { snapshot, entry } = await find(name, ctx);
   const decision = decide(snapshot.index, { principal: ctx.principal, entry, args: call.params["arguments"] });
   if (decision.effect === "deny") throw unknown(name);
@@ -41,10 +43,13 @@ export async function* callTool(call: Call, ctx: CallContext): Reply {
     if (!ctx.canAsk || call.capabilities.elicitation === undefined) return nobodyToAsk(name, ctx);
     return asked(approvalRequest(name), call, ctx, false);
   }
-  const reply = invoke(entry.target, { ...call, requestState: state.inner }, ctx, snapshot);
-  const outcome = yield* caught(reply, ctx);
-  if (outcome.type === "input_required") return asked(outcome, call, ctx, approved);
-  return checked(outcome, ctx, snapshot, entry);
+  const run = () => dispatched({ ...call, requestState: state.inner }, ctx, snapshot, entry);
+  const outcome = yield* caught(once(key, call, entry, ctx, run), ctx);
+  return outcome.type === "input_required" ? asked(outcome, call, ctx, approved) : outcome;
+}
+
+async function* dispatched(call: Call, ctx: CallContext, snapshot: Snapshot, entry: ToolEntry): Reply {
+  return checked(yield* invoke(entry.target, call, ctx, snapshot), ctx, snapshot, entry);
 }
 
 async function find(name: string, ctx: CallContext): Promise<{ snapshot: Snapshot; entry: ToolEntry }> {

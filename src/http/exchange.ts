@@ -15,7 +15,7 @@ import { type Exchange as WireExchange, lastMessage, respond } from "../protocol
 import { withSessionLevel } from "../sessions/level.ts";
 import { withRounds } from "../sessions/rounds.ts";
 import { Running } from "../sessions/running.ts";
-import type { Place } from "./origin.ts";
+import type { Place } from "./place.ts";
 import { refuseScope } from "./refusals.ts";
 
 interface Facts {

@@ -8,7 +8,8 @@ import { openSession, type SessionClaims } from "../sessions/token.ts";
 import { readBody } from "./body.ts";
 import { Exchange } from "./exchange.ts";
 import { endSession, initialize, legacy, openStream } from "./legacy.ts";
-import { corsHeaders, originAllowed, placeOf, preflight, type Place } from "./origin.ts";
+import { withOrigin } from "./origin.ts";
+import type { Place } from "./place.ts";
 import { refuse, refuseAuth } from "./refusals.ts";
 
 export interface Route {
@@ -22,13 +23,7 @@ export interface Route {
  */
 export async function mcp(request: Request, platform: Platform, execution: Pick<ExecutionContext, "waitUntil">, route: Route): Promise<Response> {
   const started = platform.now();
-  const place = placeOf(request.url);
-  const origin = request.headers.get("origin");
-  if (!originAllowed(platform.config, place, origin)) return refuse(403, "this Origin is not allowed");
-  if (request.method === "OPTIONS") return preflight(request);
-  const response = await answer(request, place, platform, execution, route, started);
-  if (origin !== null) for (const [name, value] of Object.entries(corsHeaders(origin))) response.headers.set(name, value);
-  return response;
+  return withOrigin(request, platform.config, (place) => answer(request, place, platform, execution, route, started));
 }
 
 async function answer(request: Request, place: Place, platform: Platform, execution: Pick<ExecutionContext, "waitUntil">, route: Route, started: number): Promise<Response> {

@@ -1,21 +1,6 @@
 import type { Config } from "../model/context.ts";
-
-/** Where a request came in. */
-export interface Place {
-  /** `https://host` or `http://host:port`. */
-  origin: string;
-  hostname: string;
-  pathname: string;
-}
-
-/** A URL that stands as a URL parser would write it: lower-case host, no user part, no port that goes without saying. */
-const PLAIN = /^(https?:\/\/([a-z0-9][a-z0-9.-]*)(?::(?!(?:80|443)\/)\d+)?)(\/[^?#\\]*)/;
-
-/** The place that a request's URL names. Cut out where it can be: a URL object costs as much as all other look-ups of a call. */
-export function placeOf(url: string): Place {
-  const [, origin, hostname, pathname] = PLAIN.exec(url) ?? [];
-  return origin && hostname && pathname ? { origin, hostname, pathname } : new URL(url);
-}
+import { type Place, placeOf } from "./place.ts";
+import { refuse } from "./refusals.ts";
 
 const LOOPBACK = /^(localhost|127\.0\.0\.1|\[::1\])$/;
 
@@ -31,15 +16,26 @@ export function originAllowed(config: Config, place: Place, origin: string | nul
   return LOOPBACK.test(place.hostname) && URL.canParse(origin) && LOOPBACK.test(new URL(origin).hostname);
 }
 
+/** Answers a request whose `Origin` is allowed, with the CORS headers that its page needs; preflights are answered here. */
+export async function withOrigin(request: Request, config: Config, answer: (place: Place) => Promise<Response>): Promise<Response> {
+  const place = placeOf(request.url);
+  const origin = request.headers.get("origin");
+  if (!originAllowed(config, place, origin)) return refuse(403, "this Origin is not allowed");
+  if (request.method === "OPTIONS") return preflight(request);
+  const response = await answer(place);
+  if (origin !== null) for (const [name, value] of Object.entries(corsHeaders(origin))) response.headers.set(name, value);
+  return response;
+}
+
 const EXPOSED = "mcp-session-id, www-authenticate, mcp-protocol-version, retry-after, server-timing, causeway-request-id";
 
 /** CORS headers for an allowed origin; never with credentials, which MCP does not use. */
-export function corsHeaders(origin: string | null): Record<string, string> {
+function corsHeaders(origin: string | null): Record<string, string> {
   return origin === null ? {} : { "access-control-allow-origin": origin, "access-control-expose-headers": EXPOSED, vary: "Origin" };
 }
 
 /** Answer to a preflight: the `Mcp-Param-*` names are the tools' own, so what is asked for is what is allowed. */
-export function preflight(request: Request): Response {
+function preflight(request: Request): Response {
   return new Response(null, {
     status: 204,
     headers: {

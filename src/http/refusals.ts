@@ -2,7 +2,7 @@ import type { Refused } from "../access/authenticate.ts";
 import { challenge, type Challenged } from "../access/challenge.ts";
 import type { Scope } from "../model/identity.ts";
 import { metadataUrl } from "./metadata.ts";
-import type { Place } from "./origin.ts";
+import type { Place } from "./place.ts";
 
 /** An answer before any call: an HTTP status, with a JSON-RPC error without id for clients that look for one. */
 export function refuse(status: number, message: string, code = -32600, headers: Record<string, string> = {}): Response {

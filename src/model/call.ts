@@ -1,4 +1,4 @@
-import type { JsonObject, JsonText } from "./json.ts";
+import type { JsonObject, JsonText, JsonValue } from "./json.ts";
 
 /** What the client can answer on this request. Declared per request (modern) or by its session (legacy). */
 export interface ClientCapabilities {
@@ -42,6 +42,8 @@ export interface Call {
   /** Answers to an earlier `input_required` (MRTR), by the keys of its `inputRequests`. */
   inputResponses: JsonObject | null;
   requestState: string | null;
+  /** Of `tools/call`: the client's idempotency key as it gave it, not yet looked at; null: it gave none. */
+  idempotencyKey: JsonValue | null;
   /** Reads an `Mcp-Param-{name}` header of the request (modern); null: the client's revision has none. */
   headerParam: ((name: string) => string | null) | null;
 }
@@ -59,6 +61,7 @@ export function bareCall(method: string, params: JsonObject, said: Partial<Call>
     trace: { traceparent: null, tracestate: null },
     inputResponses: null,
     requestState: null,
+    idempotencyKey: null,
     headerParam: null,
     ...said,
   };

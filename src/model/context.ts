@@ -37,6 +37,7 @@ export interface Platform {
   hub(workspace: string): HubApi;
   session(name: string): SessionApi;
   upstreamSession(name: string): UpstreamSessionApi;
+  once(name: string): OnceApi;
   builtins: ReadonlyMap<string, Builtin>;
   /** Unix ms. */
   now(): number;
@@ -129,6 +130,8 @@ export interface SessionApi {
   answer(answer: { id: string; result: JsonText | null; error: JsonText | null }): Promise<boolean>;
   /** Ends a running call (`sessions/running` callKey of its request id), or the one that makes itself known within 5 s; false: none is known now. */
   cancel(call: string): Promise<boolean>;
+  /** One message of a client of HTTP+SSE, for the stream it opened; false: that is not open any more. */
+  deliver(message: JsonText): Promise<boolean>;
   /** WebSocket upgrades of lines, see the object; `/call`, `/answer`, `/abandon`: a call that runs here, see `targets/mcp/leg`. */
   fetch(request: Request): Promise<Response>;
   /** Closes every line, which ends the calls behind them, and deletes what is stored. */
@@ -170,6 +173,38 @@ export interface UpstreamSessionApi {
   open(spec: UpstreamSessionSpec, stale: string | null): Promise<{ ok: true; state: UpstreamSessionState } | UpstreamSessionFailure>;
   /** WebSocket upgrade of one who listens to the upstream: see the object. */
   fetch(request: Request): Promise<Response>;
+}
+
+/** One try to run a call under an idempotency key. */
+export interface OnceSpec {
+  /** Of the arguments: the same key with other ones is refused. */
+  fingerprint: string;
+  /** Running it twice does no harm: a call that was lost may be run again. */
+  repeatable: boolean;
+  /** How long to wait for the end of one that runs. */
+  waitMs: number;
+  /** Key in the bucket under which a large result is kept; deleted with the record. */
+  place: string;
+}
+
+export type OnceClaim =
+  /** Run it, renew while it runs, and settle. */
+  | { status: "run"; token: string }
+  /** How it ended: an Outcome as JSON; null: it is at `place`. */
+  | { status: "done"; outcome: JsonText | null }
+  /** It runs elsewhere. */
+  | { status: "running" }
+  | { status: "other_arguments" }
+  /** It was sent, and nobody knows how it ended. */
+  | { status: "lost" };
+
+export type OnceEnd = { type: "done"; outcome: JsonText | null } | { type: "lost" } | /** Nothing was sent: the key is free again. */ { type: "undone" };
+
+export interface OnceApi {
+  claim(spec: OnceSpec): Promise<OnceClaim>;
+  /** Says that the call still runs; due every 10 s. */
+  renew(token: string): Promise<void>;
+  settle(token: string, end: OnceEnd): Promise<void>;
 }
 
 // --- what travels with a request -------------------------------------------------------------------------------

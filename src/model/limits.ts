@@ -23,6 +23,7 @@ export const DEFAULT_LIMITS = {
   requestFetches: 5,
   keepAliveMs: 15_000,
   streamAgeMs: 30 * 60_000,
+  streamPendingBytes: 8 * MiB,
   jsonWaitMs: 5_000,
   /** How long a call that asks its client is kept, from its first question. */
   parkedMs: 10 * 60_000,

@@ -278,7 +278,9 @@ function initializeRequest(params: JsonObject): InitializeRequest {
 }
 
 function legacy({ facts, version }: Subject, messages: Message[], batch: boolean): Classified {
-  return { kind: "legacy", batch, revision: version, messages: messages.map((message) => legacyMessage(message, (name) => facts.header(name))) };
+  // One header cannot be the key of several calls.
+  const header = (name: string) => (batch && name === "idempotency-key" ? null : facts.header(name));
+  return { kind: "legacy", batch, revision: version, messages: messages.map((message) => legacyMessage(message, header)) };
 }
 
 function strictProblem({ body, limits }: Subject): string {

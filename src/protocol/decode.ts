@@ -2,7 +2,7 @@ import { LOG_LEVELS } from "../model/call.ts";
 import type { Call, LogLevel, TraceContext } from "../model/call.ts";
 import { isObject, type JsonValue } from "../model/json.ts";
 import { capabilitiesOf, clientInfoOf } from "./capabilities.ts";
-import { CAPABILITIES_KEY, CLIENT_INFO_KEY, LOG_LEVEL_KEY, requestMeta } from "./meta.ts";
+import { CAPABILITIES_KEY, CLIENT_INFO_KEY, IDEMPOTENCY_KEY, LOG_LEVEL_KEY, requestMeta } from "./meta.ts";
 import type { Message } from "./message.ts";
 import { METHODS } from "./methods.ts";
 
@@ -36,7 +36,7 @@ export function logLevelOf(value: JsonValue | undefined): LogLevel | null {
   return LOG_LEVELS.find((level) => level === value) ?? null;
 }
 
-function commonCall(message: Message, header: Header): Pick<Call, "method" | "params" | "raw" | "progressToken" | "trace"> {
+function commonCall(message: Message, header: Header): Pick<Call, "method" | "params" | "raw" | "progressToken" | "trace" | "idempotencyKey"> {
   const { progressToken, rest } = requestMeta(message.members.raw("params", "_meta"));
   return {
     method: message.method,
@@ -44,6 +44,7 @@ function commonCall(message: Message, header: Header): Pick<Call, "method" | "pa
     raw: { arguments: message.members.raw("params", "arguments"), meta: rest },
     progressToken,
     trace: traceOf(message, header),
+    idempotencyKey: message.meta[IDEMPOTENCY_KEY] ?? header("idempotency-key"),
   };
 }
 

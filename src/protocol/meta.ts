@@ -7,6 +7,8 @@ export const CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities";
 export const CLIENT_INFO_KEY = "io.modelcontextprotocol/clientInfo";
 export const LOG_LEVEL_KEY = "io.modelcontextprotocol/logLevel";
 export const SERVER_INFO_KEY = "io.modelcontextprotocol/serverInfo";
+/** Ours; the header `Idempotency-Key` says the same. Travels on, so that a gateway behind this one hears it too. */
+export const IDEMPOTENCY_KEY = "causeway/idempotencyKey";
 export const SUBSCRIPTION_KEY = "io.modelcontextprotocol/subscriptionId";
 
 /** What one hop says about itself in `_meta`; the next hop says its own. */

@@ -4,15 +4,19 @@ import type { SessionApi } from "../model/context.ts";
 import { platformOf, type Env } from "../platform.ts";
 import { Cancels } from "./cancels.ts";
 import { KeptState } from "./kept.ts";
+import type { JsonText } from "../model/json.ts";
 import type { Answer } from "./line.ts";
 import { Parking } from "./parking.ts";
 import { SESSION_ENDED } from "./running.ts";
 
-const LINES: readonly string[] = ["/line", "/running", "/stream"];
+const LINES: readonly string[] = ["/line", "/running", "/stream", "/sse"];
 /** Tag of the sockets behind the session's GET stream; at most one is open. */
 const STREAM = "stream";
 /** However long a session id may be good for, its state is gone after this. */
 const CEILING_MS = 24 * 60 * 60_000;
+
+/** Tag of the socket behind a stream of HTTP+SSE, whose session has nothing else. */
+const SSE = "sse";
 
 /**
  * The state of one legacy session that needs some: its log level, its resource subscriptions, and the lines to what runs or
@@ -58,8 +62,8 @@ export class Session extends DurableObject<Env> implements SessionApi {
   /**
    * The lines, as WebSocket upgrades from our own Worker. `/line`: a call that asks; it sends the ids of its open questions, and gets
    * their answers. `/running?id=`: a call that can be cancelled; it gets one message when it is. `/stream`: the GET stream; it gets
-   * the subscribed URIs, now and whenever they change, and takes the place of the one before. Every
-   * other path belongs to a call that runs here.
+   * the subscribed URIs, now and whenever they change, and takes the place of the one before. `/sse`: an
+   * HTTP+SSE stream; it gets what is delivered. Every other path belongs to a call that runs here.
    */
   override async fetch(request: Request): Promise<Response> {
     const { pathname, searchParams } = new URL(request.url);
@@ -68,7 +72,7 @@ export class Session extends DurableObject<Env> implements SessionApi {
     if (!client || !server) return new Response(null, { status: 500 });
     if (pathname === "/running") this.#acceptCall(server, searchParams.get("id") ?? "");
     else if (pathname === "/stream") this.#acceptStream(server);
-    else this.ctx.acceptWebSocket(server);
+    else this.ctx.acceptWebSocket(server, pathname === "/sse" ? [SSE] : []);
     return new Response(null, { status: 101, webSocket: client });
   }
 
@@ -91,6 +95,12 @@ export class Session extends DurableObject<Env> implements SessionApi {
     for (const line of calls) line.send("cancel");
     if (calls.length === 0) this.#cancels.put(call, this.#now());
     return calls.length > 0;
+  }
+
+  async deliver(message: JsonText): Promise<boolean> {
+    const [stream] = this.ctx.getWebSockets(SSE);
+    stream?.send(message);
+    return stream !== undefined;
   }
 
   async end(): Promise<void> {

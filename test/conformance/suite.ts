@@ -10,7 +10,7 @@ export const REVISIONS = ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"
 export type Revision = (typeof REVISIONS)[number];
 
 /** Revisions for which the suite carries a frozen set of required scenarios; for the others every scenario that applies is run. */
-const REQUIREMENTS: readonly Revision[] = ["2026-07-28", "2025-11-25"];
+export const REQUIREMENTS: readonly Revision[] = ["2026-07-28", "2025-11-25"];
 
 export interface ScenarioResult {
   scenario: string;
@@ -33,13 +33,24 @@ const suite = createRequire(import.meta.url).resolve("@modelcontextprotocol/conf
  * Runs the official suite's server scenarios of one revision against an endpoint. A scenario passes when no check failed and at
  * least one succeeded; one that left no report failed. Throws when the suite itself did not run.
  */
-export async function runSuite(url: string, revision: Revision): Promise<ScenarioResult[]> {
+export function runSuite(url: string, revision: Revision): Promise<ScenarioResult[]> {
+  return run(["server", "--url", url], revision, /^=== Running scenario: (\S+) ===$/gm);
+}
+
+/** The same for the client scenarios: the suite starts `command` with the URL of its own server, once a scenario. */
+export function runClientSuite(command: string, revision: Revision): Promise<ScenarioResult[]> {
+  // All scenarios start at once, each with a process of its own.
+  return run(["client", "--command", command, "--timeout", "90000"], revision, /^[✓✗] (\S+): \d+ passed/gm);
+}
+
+/** `named` finds the scenarios in what the suite prints. */
+async function run(subject: string[], revision: Revision, named: RegExp): Promise<ScenarioResult[]> {
   const reports = await mkdtemp(join(tmpdir(), "conformance-"));
   try {
     const selection = REQUIREMENTS.includes(revision) ? ["--requirements", revision] : ["--suite", "all", "--spec-version", revision];
-    const output = await suiteOutput(["server", "--url", url, ...selection, "--output-dir", reports]);
-    const scenarios = [...output.matchAll(/^=== Running scenario: (\S+) ===$/gm)].map((match) => match[1] ?? "");
-    if (scenarios.length === 0) throw new Error(`the suite ran nothing against ${url}:\n${output}`);
+    const output = await suiteOutput([...subject, ...selection, "--output-dir", reports]);
+    const scenarios = [...output.matchAll(named)].map((match) => match[1] ?? "");
+    if (scenarios.length === 0) throw new Error(`the suite ran nothing of ${subject.join(" ")}:\n${output}`);
     const extensions = await extensionsOf(revision);
     const checks = await readChecks(reports);
     return scenarios.map((scenario) => resultOf(scenario, extensions.has(scenario), checks.get(scenario) ?? []));
@@ -62,11 +73,11 @@ async function extensionsOf(revision: Revision): Promise<Set<string>> {
   return new Set(unscored.filter((entry) => entry.reason === "extension").map((entry) => String(entry.scenario)));
 }
 
-/** One folder a scenario, `server-{scenario}-{timestamp}`; without its `checks.json` when the scenario threw. */
+/** One folder a scenario, `{scenario}-{timestamp}`, with `server-` in front for a server's; without its `checks.json` when the scenario threw. */
 async function readChecks(reports: string): Promise<Map<string, Check[]>> {
   const found = new Map<string, Check[]>();
-  for (const folder of await readdir(reports)) {
-    const scenario = /^server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$/.exec(folder)?.[1];
+  for (const folder of await readdir(reports, { recursive: true })) {
+    const scenario = /^(?:server-)?(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$/.exec(folder)?.[1];
     const file = join(reports, folder, "checks.json");
     if (scenario === undefined || !existsSync(file)) continue;
     const report: unknown = JSON.parse(await readFile(file, "utf8"));

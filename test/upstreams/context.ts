@@ -62,6 +62,7 @@ export function bench(url: string, own: { limits?: Partial<Record<keyof Limits, 
       sessions.set(name, keeper);
       return { open: (spec, stale) => keeper.open(spec, stale), fetch: missing };
     },
+    once: missing,
     builtins: new Map(),
     now: own.now ?? Date.now,
   };
@@ -131,6 +132,7 @@ export function callOf(method: string, params: JsonObject, own: Partial<Omit<Cal
     trace: { traceparent: null, tracestate: null },
     inputResponses: null,
     requestState: null,
+    idempotencyKey: null,
     headerParam: null,
     ...rest,
   };

@@ -2,9 +2,9 @@ import { answerTo, methodOf, reply, type RawRequest, type Script } from "./raw.t
 
 const FRESH = '"ttlMs":0,"cacheScope":"private","resultType":"complete"';
 
-/** A modern upstream that lists these tools as it should; what it says to a call is up to `onCall`. */
-export function offering(tools: readonly string[], onCall: Script): Script {
-  const listed = tools.map((name) => ({ name, description: name, inputSchema: { type: "object" } }));
+/** A modern upstream that lists these tools as it should; what it says to a call is up to `onCall`. `annotations`: by name. */
+export function offering(tools: readonly string[], onCall: Script, annotations: Record<string, object> = {}): Script {
+  const listed = tools.map((name) => ({ name, description: name, inputSchema: { type: "object" }, ...(annotations[name] && { annotations: annotations[name] }) }));
   return (request, socket, nth) => {
     const json = (result: string) => reply(socket, 200, "application/json", answerTo(request, result));
     switch (methodOf(request)) {

@@ -78,6 +78,7 @@ export class Hub extends DurableObject<Env> {
 }
 export class Session extends DurableObject<Env> {}
 export class UpstreamSession extends DurableObject<Env> {}
+export class Once extends DurableObject<Env> {}
 
 async function run(env: Env, command: Command): Promise<unknown> {
   const real = platformOf(env);

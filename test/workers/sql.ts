@@ -16,3 +16,4 @@ export class Authority {}
 export class Hub {}
 export class Session {}
 export class UpstreamSession {}
+export class Once {}

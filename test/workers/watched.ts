@@ -3,7 +3,7 @@ import { CONFORMANCE } from "../../src/dev/worker/fixtures/conformance.ts";
 import type { Notification } from "../../src/model/call.ts";
 import type { AuditBatch, Builtin } from "../../src/model/context.ts";
 import type { Env } from "../../src/platform.ts";
-import { Authority, createWorker, Hub as RealHub, Session, UpstreamSession } from "../../src/worker.ts";
+import { Authority, createWorker, Hub as RealHub, Once as RealOnce, Session, UpstreamSession } from "../../src/worker.ts";
 
 /*
  * The local Worker with builtins that a test can watch, a clock it can set ahead, a Hub that is slow and says how many listen, and a queue that
@@ -77,6 +77,13 @@ export class Hub extends RealHub {
   }
 }
 
+export class Once extends RealOnce {
+  /** The alarm, now. */
+  async ring(): Promise<void> {
+    await this.alarm();
+  }
+}
+
 /** The messages of a batch; one that was delivered is not acknowledged the first time, so that the queue sends it again. */
 function twice(batch: MessageBatch<AuditBatch>): MessageBatch<AuditBatch> {
   const messages = batch.messages.map((message): Message<AuditBatch> => {
@@ -88,10 +95,14 @@ function twice(batch: MessageBatch<AuditBatch>): MessageBatch<AuditBatch> {
   return { queue: batch.queue, metadata: batch.metadata, messages, ackAll: () => batch.ackAll(), retryAll: (options) => batch.retryAll(options) };
 }
 
-/** `POST /watched/ahead/{ms}` sets the clock ahead; `GET /watched/{workspace}` tells what was seen. */
+/** `POST /watched/ahead/{ms}` sets the clock ahead; `POST /watched/ring/{name}` fires the alarm of a Once object; `GET /watched/{workspace}` tells what was seen. */
 async function watched(path: string, env: Env): Promise<Response> {
   const [, , subject = "", value] = path.split("/");
   if (subject === "ahead") seen.aheadMs = Number(value);
+  if (subject === "ring") {
+    const once = env.ONCE.getByName(value ?? "");
+    await Reflect.apply(Reflect.get(once, "ring"), once, []);
+  }
   const hub = env.HUB.getByName(subject);
   const listeners: unknown = subject.startsWith("ws_") ? await Reflect.apply(Reflect.get(hub, "listeners"), hub, []) : 0;
   return Response.json({ ...seen, listeners });

@@ -1,7 +1,7 @@
-import { Authority, createWorker, Hub, Session, UpstreamSession } from "../../worker.ts";
+import { Authority, createWorker, Hub, Once, Session, UpstreamSession } from "../../worker.ts";
 import { CONFORMANCE } from "./fixtures/conformance.ts";
 
 /** The Worker of the local default: the deployed one, plus the builtins that the conformance workspace is made of. */
 export default createWorker(CONFORMANCE);
 
-export { Authority, Hub, Session, UpstreamSession };
+export { Authority, Hub, Once, Session, UpstreamSession };

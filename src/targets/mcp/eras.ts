@@ -4,6 +4,8 @@ import type { JsonObject } from "../../model/json.ts";
 export interface EraVerdict {
   revision: string;
   at: number;
+  /** It takes no POST where it is, but speaks HTTP+SSE there (MCP 2024-11-05). */
+  channel?: true;
 }
 
 /** After this a verdict is looked at again; a failure to look changes nothing. */

@@ -81,7 +81,8 @@ export function sessionHeaders(state: UpstreamSessionState): Record<string, stri
   return headers;
 }
 
-function stateOf(id: string | null, result: JsonText): UpstreamSessionState | null {
+/** What the result of `initialize` agrees on; null when it makes no sense. */
+export function stateOf(id: string | null, result: JsonText): UpstreamSessionState | null {
   const value = parsed(result);
   if (!isObject(value) || typeof value.protocolVersion !== "string" || !isLegacy(value.protocolVersion)) return null;
   return {

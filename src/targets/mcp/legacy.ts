@@ -131,7 +131,7 @@ async function refused(response: Response, request: UpstreamRequest, call: Call,
   return { type: "again", why: "era", error: refusal(status) };
 }
 
-function answered(message: Extract<Message, { kind: "result" | "error" }>, call: Call, ctx: TryContext): Attempt {
+export function answered(message: Extract<Message, { kind: "result" | "error" }>, call: Call, ctx: TryContext): Attempt {
   if (message.kind === "result") return end(resultOutcome(message.result, message.members, call, false));
   return end(errorOutcome(message.error, message.code, call, ctx.revision));
 }
@@ -169,7 +169,7 @@ export async function declineRequest(link: Link, state: UpstreamSessionState, re
   await notify(link, state, answer, AbortSignal.timeout(link.limits.firstByteMs)).catch(ignore);
 }
 
-async function cancel(link: Link, state: UpstreamSessionState, request: UpstreamRequest, ctx: TryContext): Promise<void> {
+export async function cancel(link: Link, state: UpstreamSessionState, request: UpstreamRequest, ctx: TryContext): Promise<void> {
   const params = { requestId: request.id, reason: ctx.signal.aborted ? "the caller cancelled" : "the caller stopped waiting" };
   const message = JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params });
   const told = notify(link, state, message, AbortSignal.timeout(NOTICE_MS)).catch(ignore);

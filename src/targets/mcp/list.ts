@@ -5,10 +5,11 @@ import { discard, send } from "../../lib/egress.ts";
 import { elementsOf, memberOf } from "../../lib/json.ts";
 import { headerParamsOf } from "../../protocol/headers.ts";
 import { METHOD_NOT_FOUND } from "../../protocol/jsonrpc.ts";
+import { ask as askChannel, type Channel, mayBeChannel, openChannel } from "./channel.ts";
 import { invalidAnswer, refusal, statusError } from "./errors.ts";
 import { closeSession, openSession, sessionHeaders } from "./handshake.ts";
 import { type Link, plainLink } from "./link.ts";
-import { isOurs, parsed, readMessage } from "./message.ts";
+import { isOurs, type Message, parsed, readMessage } from "./message.ts";
 import { discover, refusalOf } from "./probe.ts";
 import { plainRequest } from "./request.ts";
 import { textsOf } from "./stream.ts";
@@ -35,8 +36,8 @@ export interface ListOptions {
   signal?: AbortSignal;
 }
 
-/** How an upstream is spoken to while it is listed: by envelope, or in a session. */
-type Speaking = { era: "modern"; revision: string } | { era: "legacy"; state: UpstreamSessionState };
+/** How an upstream is spoken to while it is listed: by envelope, in a session, or over one HTTP+SSE connection. */
+type Speaking = { era: "modern"; revision: string } | { era: "legacy"; state: UpstreamSessionState } | { era: "channel"; channel: Channel };
 
 interface Kind {
   method: string;
@@ -89,6 +90,7 @@ async function list(link: Link, most: number, signal: AbortSignal): Promise<Upst
     return { revision, capabilities, instructions, ...(await catalogue(link, { era: "modern", revision }, capabilities, most, signal)) };
   }
   const opened = await openSession(link, {}, signal);
+  if (!opened.ok && mayBeChannel(opened)) return listChannel(link, most, signal, opened.error);
   if (!opened.ok) throw opened.error;
   const { state } = opened;
   try {
@@ -96,6 +98,22 @@ async function list(link: Link, most: number, signal: AbortSignal): Promise<Upst
     return { revision, capabilities, instructions, ...(await catalogue(link, { era: "legacy", state }, capabilities, most, signal)) };
   } finally {
     await closeSession(link, state);
+  }
+}
+
+/** The same over HTTP+SSE; `refused`: what is said when it does not speak that either. */
+async function listChannel(link: Link, most: number, signal: AbortSignal, refused: GatewayError): Promise<UpstreamListing> {
+  const watch = new Watch(link, signal, { until: link.now() + link.limits.totalMs });
+  try {
+    const channel = await openChannel(link, {}, watch).catch((thrown: unknown) => {
+      throw thrown instanceof GatewayError && thrown.code === "upstream_invalid" ? refused : thrown;
+    });
+    const { revision, capabilities, instructions } = channel.state;
+    const listing = await catalogue(link, { era: "channel", channel }, capabilities, most, watch.signal);
+    await channel.texts.return();
+    return { revision, capabilities, instructions, ...listing };
+  } finally {
+    watch.close();
   }
 }
 
@@ -145,6 +163,7 @@ async function* entriesOf(link: Link, speaking: Speaking, kind: Kind, signal: Ab
 
 /** One list request; null when the server does not know the method. */
 async function ask(link: Link, speaking: Speaking, method: string, params: JsonObject, signal: AbortSignal): Promise<JsonText | null> {
+  if (speaking.era === "channel") return resultOf(await askChannel(speaking.channel, method, params, signal), method);
   const request = plainRequest(method, params, speaking.era === "modern" ? speaking.revision : null);
   const headers = { ...link.headers, ...request.headers, ...(speaking.era === "legacy" ? sessionHeaders(speaking.state) : {}) };
   const watch = new Watch(link, signal, { until: link.now() + link.limits.totalMs });
@@ -159,15 +178,18 @@ async function ask(link: Link, speaking: Speaking, method: string, params: JsonO
     }
     for await (const text of textsOf(response, link, watch)) {
       const message = readMessage(text);
-      if (message.kind === "result" && isOurs(message.id, request.id)) return message.result;
-      if (message.kind !== "error" || !isOurs(message.id, request.id)) continue;
-      if (message.code === METHOD_NOT_FOUND) return null;
-      throw new GatewayError("upstream", `the upstream refused ${method}`, { data: { upstreamCode: message.code } });
+      if ((message.kind === "result" || message.kind === "error") && isOurs(message.id, request.id)) return resultOf(message, method);
     }
     throw invalidAnswer(`it did not answer ${method}`);
   } finally {
     watch.close();
   }
+}
+
+function resultOf(answer: Extract<Message, { kind: "result" | "error" }>, method: string): JsonText | null {
+  if (answer.kind === "result") return answer.result;
+  if (answer.code === METHOD_NOT_FOUND) return null;
+  throw new GatewayError("upstream", `the upstream refused ${method}`, { data: { upstreamCode: answer.code } });
 }
 
 /** What makes a tool unusable for every client (MCP 2026-07-28, tools; custom headers). */

@@ -42,10 +42,7 @@ export function modernRequest(call: Call, name: string, revision: string, capabi
     ...trace,
   };
   if (call.method !== "completion/complete") headers["mcp-name"] = encodeHeaderValue(name);
-  for (const { header, path } of params) {
-    const value = headerValueOf(argumentAt(call.params.arguments, path));
-    if (value !== null) headers[`mcp-param-${header}`] = encodeHeaderValue(value);
-  }
+  Object.assign(headers, paramHeaders(call.params.arguments, params));
   return { id, progressToken, headers, body: bodyOf(id, call, name, rounds, metaOf(call, envelope, progressToken, trace)) };
 }
 
@@ -107,6 +104,16 @@ function childOf(call: Call): Record<string, string> {
   const span = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   const child = { traceparent: `00-${parent[1]}-${span}-${parent[2]}` };
   return tracestate !== null && /^[\x20-\x7e]{1,512}$/.test(tracestate) ? { ...child, tracestate } : child;
+}
+
+/** The arguments that a tool wants repeated in headers (MCP 2026-07-28, custom headers). */
+export function paramHeaders(args: JsonValue | undefined, params: readonly HeaderParam[]): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const { header, path } of params) {
+    const value = headerValueOf(argumentAt(args, path));
+    if (value !== null) headers[`mcp-param-${header}`] = encodeHeaderValue(value);
+  }
+  return headers;
 }
 
 function argumentAt(root: JsonValue | undefined, path: readonly string[]): JsonValue | undefined {

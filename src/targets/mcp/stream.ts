@@ -1,7 +1,7 @@
 import { GatewayError } from "../../model/error.ts";
 import type { JsonText } from "../../model/json.ts";
 import { chunks, discard, lost, readText } from "../../lib/egress.ts";
-import { SseReader } from "../../protocol/sse.ts";
+import { type SseEvent, SseReader } from "../../protocol/sse.ts";
 import { invalidAnswer } from "./errors.ts";
 import type { Link } from "./link.ts";
 import type { Watch } from "./watch.ts";
@@ -20,7 +20,9 @@ export async function* textsOf(response: Response, link: Link, watch: Watch, pos
   watch.answered();
   const type = mediaTypeOf(response);
   if (type === "application/json") yield await readText(response, link.limits.resultBytes, watch.signal);
-  else if (type === "text/event-stream") yield* eventsOf(response, link, watch, position);
+  else if (type === "text/event-stream") {
+    for await (const { event, data } of eventsOf(response, link, watch, position)) if (event === "message" && data !== "") yield data;
+  }
   else {
     await discard(response);
     throw invalidAnswer("it is neither JSON nor an event stream");
@@ -33,7 +35,8 @@ export function mediaTypeOf(response: Response): string {
   return (end < 0 ? header : header.slice(0, end)).trim().toLowerCase();
 }
 
-async function* eventsOf(response: Response, link: Link, watch: Watch, position?: StreamPosition): AsyncGenerator<JsonText, void> {
+/** The events of a stream as they come, within the same limits. */
+export async function* eventsOf(response: Response, link: Link, watch: Watch, position?: StreamPosition): AsyncGenerator<SseEvent, void> {
   const { resultBytes, eventBytes } = link.limits;
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
   const reader = new SseReader(eventBytes);
@@ -47,7 +50,7 @@ async function* eventsOf(response: Response, link: Link, watch: Watch, position?
       if (position) Object.assign(position, { lastEventId: reader.id || null, retryMs: reader.retry });
       for (const event of events) {
         watch.active();
-        if (event.event === "message" && event.data !== "") yield event.data;
+        yield event;
       }
     }
   } catch (thrown) {
