@@ -65,7 +65,10 @@ export async function rollback(ctx: RequestContext, number: number): Promise<Pub
   const report = { hash: wanted.hash, tools: index.tools.length, warnings: pageWarnings(index, ctx.limits) };
   for (let attempt = 0; attempt < TRIES; attempt++) {
     const from = await platform.authority(workspace.id).version();
-    if (from.hash === wanted.hash) return { ...report, version: from.number, changed: false };
+    if (from.hash === wanted.hash) {
+      await settled(ctx, from.number);
+      return { ...report, version: from.number, changed: false };
+    }
     const before = await indexBefore(ctx, from);
     const version = await moveTo(ctx, from, wanted.hash, index.tools.length, differences(before, index));
     if (version !== null) return { ...report, version, changed: true };
