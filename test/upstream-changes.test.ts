@@ -1,3 +1,7 @@
+import * as v2 from "@modelcontextprotocol/client";
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { ResourceUpdatedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { legacy, Listener, openSession, type Place, toolNames } from "./caller.ts";
 import { type Gateway, startGateway, type TestWorkspace } from "./harness/gateway.ts";
@@ -86,6 +90,32 @@ describe.each(ERAS)("a resource of the %s upstream", (slug) => {
     await until(async () => (await upstream().update(URI), hears(listener, known)));
     listener.close();
     await until(() => upstream().listening() === 0);
+  });
+});
+
+describe.each(ERAS)("a resource of the %s upstream that changes is told", (slug) => {
+  const requestInit = () => ({ headers: { authorization: `Bearer ${workspace.token}` } });
+  const changed = async (heard: string[]) => until(async () => (await upstreams[slug]?.update(URI), heard.includes(URI)));
+
+  test("to the official client v1", async () => {
+    const client = new Client({ name: "a-stranger", version: "1" });
+    const heard: string[] = [];
+    client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => void heard.push(params.uri));
+    await client.connect(new StreamableHTTPClientTransport(new URL(at(slug).endpoint), { requestInit: requestInit() }));
+    await client.subscribeResource({ uri: URI });
+    await changed(heard);
+    await client.close();
+  });
+
+  test("to the official client v2", async () => {
+    const client = new v2.Client({ name: "a-stranger", version: "1" }, { versionNegotiation: { mode: { pin: "2026-07-28" } } });
+    const heard: string[] = [];
+    client.setNotificationHandler("notifications/resources/updated", ({ params }) => void heard.push(params.uri));
+    await client.connect(new v2.StreamableHTTPClientTransport(new URL(at(slug).endpoint), { requestInit: requestInit() }));
+    const subscription = await client.listen({ resourceSubscriptions: [URI] });
+    await changed(heard);
+    await subscription.close();
+    await client.close();
   });
 });
 

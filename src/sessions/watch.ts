@@ -58,13 +58,21 @@ export class UpstreamWatch {
     const before = this.#stop;
     if (!wanted.lists && wanted.uris.length === 0) return this.end();
     // A session has one stream, and subscriptions that change beside it.
-    if (this.#stop && !isModern(upstream.revision ?? "")) return this.#subscribe?.(wanted.uris);
+    if (this.#stop && !isModern(upstream.revision ?? "")) return this.#resubscribe(upstream);
     const current = new AbortController();
     this.#stop = current;
     // The stream before is let go of only when the new one is open, so that nothing falls between them.
     await this.#keep(upstream, wanted, current.signal, () => before?.abort());
     before?.abort();
     if (this.#stop === current) this.end();
+  }
+
+  async #resubscribe(upstream: WatchedUpstream): Promise<void> {
+    try {
+      await this.#subscribe?.(this.#wanted.uris);
+    } catch (error) {
+      log("warn", "a resource could not be subscribed to", { workspace: upstream.workspace.id, upstream: upstream.slug, error });
+    }
   }
 
   end(): void {
