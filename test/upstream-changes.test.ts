@@ -123,6 +123,7 @@ test("an upstream that lost the session is subscribed to again", async () => {
   const listener = await Listener.open(at("old"), { resourceSubscriptions: [URI] });
   await until(async () => (await old.update(URI), hears(listener, URI)));
   await old.restart();
+  await until(async () => (await old.update(URI)) > 0);
   const heard = listener.messages.length;
   await until(async () => (await old.update(URI), listener.messages.length > heard));
   listener.close();
@@ -132,18 +133,21 @@ test("an upstream that lost the session is subscribed to again", async () => {
 test("an announced change of tools waits for approval; nothing published, nobody told", async () => {
   const listener = await Listener.open(at("modern"), { toolsListChanged: true });
   await until(() => modern.listening() === 1);
+  const versions = async () => Object(await workspace.api("GET", "/versions")).items.length;
+  const published = await versions();
   modern.grow();
   const status = async () => {
     const { items } = Object(await workspace.api("GET", "/tools"));
     return items.find(({ name }: { name: string }) => name === "modern_grown")?.status;
   };
   modern.notify.toolsChanged();
-  await until(async () => (await status()) !== undefined);
+  expect(await until(async () => (await status()) ?? false)).toBe("new");
   expect(await toolNames(at("modern"))).not.toContain("grown");
   expect(listener.messages).toHaveLength(1);
   await workspace.api("POST", "/upstreams/modern/sync");
   expect((await listener.heard(2))[1]).toMatchObject({ method: "notifications/tools/list_changed" });
   expect(await toolNames(at("modern"))).toContain("grown");
+  expect(await versions()).toBe(published + 1);
   listener.close();
   await until(() => modern.listening() === 0);
 });

@@ -91,10 +91,12 @@ export class UpstreamWatch {
         const modern = upstream.revision !== null && isModern(upstream.revision) ? upstream.revision : null;
         const end: { how: StreamEnd; id: string | null } = modern === null ? await this.#legacy(upstream, link, stale, position, signal, ears) : { how: await listenModern(link, modern, wanted, signal, ears), id: null };
         if (end.how === "refused") return;
-        if (end.how === "lost" && failures === 0) {
+        if (end.how === "lost") {
+          const again = stale !== end.id;
           stale = end.id;
           position.lastEventId = null;
-          continue;
+          // The object opens another one, which can be tried at once.
+          if (again) continue;
         }
       } catch (error) {
         if (!signal.aborted) log("warn", "an upstream's stream broke", { workspace: upstream.workspace.id, upstream: upstream.slug, error });
