@@ -1,3 +1,7 @@
+import * as v2 from "@modelcontextprotocol/client";
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { ResourceUpdatedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { legacy, Listener, openSession, type Place, toolNames } from "./caller.ts";
 import { type Gateway, startGateway, type TestWorkspace } from "./harness/gateway.ts";
@@ -89,10 +93,37 @@ describe.each(ERAS)("a resource of the %s upstream", (slug) => {
   });
 });
 
+describe.each(ERAS)("a resource of the %s upstream that changes is told", (slug) => {
+  const requestInit = () => ({ headers: { authorization: `Bearer ${workspace.token}` } });
+  const changed = async (heard: string[]) => until(async () => (await upstreams[slug]?.update(URI), heard.includes(URI)));
+
+  test("to the official client v1", async () => {
+    const client = new Client({ name: "a-stranger", version: "1" });
+    const heard: string[] = [];
+    client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => void heard.push(params.uri));
+    await client.connect(new StreamableHTTPClientTransport(new URL(at(slug).endpoint), { requestInit: requestInit() }));
+    await client.subscribeResource({ uri: URI });
+    await changed(heard);
+    await client.close();
+  });
+
+  test("to the official client v2", async () => {
+    const client = new v2.Client({ name: "a-stranger", version: "1" }, { versionNegotiation: { mode: { pin: "2026-07-28" } } });
+    const heard: string[] = [];
+    client.setNotificationHandler("notifications/resources/updated", ({ params }) => void heard.push(params.uri));
+    await client.connect(new v2.StreamableHTTPClientTransport(new URL(at(slug).endpoint), { requestInit: requestInit() }));
+    const subscription = await client.listen({ resourceSubscriptions: [URI] });
+    await changed(heard);
+    await subscription.close();
+    await client.close();
+  });
+});
+
 test("an upstream that lost the session is subscribed to again", async () => {
   const listener = await Listener.open(at("old"), { resourceSubscriptions: [URI] });
   await until(async () => (await old.update(URI), hears(listener, URI)));
   await old.restart();
+  await until(async () => (await old.update(URI)) > 0);
   const heard = listener.messages.length;
   await until(async () => (await old.update(URI), listener.messages.length > heard));
   listener.close();
@@ -102,18 +133,21 @@ test("an upstream that lost the session is subscribed to again", async () => {
 test("an announced change of tools waits for approval; nothing published, nobody told", async () => {
   const listener = await Listener.open(at("modern"), { toolsListChanged: true });
   await until(() => modern.listening() === 1);
+  const versions = async () => Object(await workspace.api("GET", "/versions")).items.length;
+  const published = await versions();
   modern.grow();
   const status = async () => {
     const { items } = Object(await workspace.api("GET", "/tools"));
     return items.find(({ name }: { name: string }) => name === "modern_grown")?.status;
   };
   modern.notify.toolsChanged();
-  await until(async () => (await status()) !== undefined);
+  expect(await until(async () => (await status()) ?? false)).toBe("new");
   expect(await toolNames(at("modern"))).not.toContain("grown");
   expect(listener.messages).toHaveLength(1);
   await workspace.api("POST", "/upstreams/modern/sync");
   expect((await listener.heard(2))[1]).toMatchObject({ method: "notifications/tools/list_changed" });
   expect(await toolNames(at("modern"))).toContain("grown");
+  expect(await versions()).toBe(published + 1);
   listener.close();
   await until(() => modern.listening() === 0);
 });

@@ -58,13 +58,21 @@ export class UpstreamWatch {
     const before = this.#stop;
     if (!wanted.lists && wanted.uris.length === 0) return this.end();
     // A session has one stream, and subscriptions that change beside it.
-    if (this.#stop && !isModern(upstream.revision ?? "")) return this.#subscribe?.(wanted.uris);
+    if (this.#stop && !isModern(upstream.revision ?? "")) return this.#resubscribe(upstream);
     const current = new AbortController();
     this.#stop = current;
     // The stream before is let go of only when the new one is open, so that nothing falls between them.
     await this.#keep(upstream, wanted, current.signal, () => before?.abort());
     before?.abort();
     if (this.#stop === current) this.end();
+  }
+
+  async #resubscribe(upstream: WatchedUpstream): Promise<void> {
+    try {
+      await this.#subscribe?.(this.#wanted.uris);
+    } catch (error) {
+      log("warn", "a resource could not be subscribed to", { workspace: upstream.workspace.id, upstream: upstream.slug, error });
+    }
   }
 
   end(): void {
@@ -83,10 +91,12 @@ export class UpstreamWatch {
         const modern = upstream.revision !== null && isModern(upstream.revision) ? upstream.revision : null;
         const end: { how: StreamEnd; id: string | null } = modern === null ? await this.#legacy(upstream, link, stale, position, signal, ears) : { how: await listenModern(link, modern, wanted, signal, ears), id: null };
         if (end.how === "refused") return;
-        if (end.how === "lost" && failures === 0) {
+        if (end.how === "lost") {
+          const again = stale !== end.id;
           stale = end.id;
           position.lastEventId = null;
-          continue;
+          // The object opens another one, which can be tried at once.
+          if (again) continue;
         }
       } catch (error) {
         if (!signal.aborted) log("warn", "an upstream's stream broke", { workspace: upstream.workspace.id, upstream: upstream.slug, error });
