@@ -4,6 +4,7 @@ import { renderError } from "./http/errors.ts";
 import { mcp } from "./http/mcp.ts";
 import { protectedResource } from "./http/metadata.ts";
 import { deliver, openStream } from "./http/sse.ts";
+import { openSocket } from "./http/ws.ts";
 import type { Platform } from "./model/context.ts";
 import type { Env } from "./platform.ts";
 import { resolveHost } from "./workspaces/resolve.ts";
@@ -23,9 +24,10 @@ export function createApp(platform: Platform): Hono<Bindings> {
   app.all("/w/:slug/mcp/:toolset", (c) => mcp(c.req.raw, platform, c.executionCtx, c.req.param()));
   app.all("/w/:slug/sse", (c) => openStream(c.req.raw, platform, c.executionCtx, c.req.param("slug")));
   app.all("/w/:slug/messages", (c) => deliver(c.req.raw, platform, c.executionCtx, c.req.param("slug")));
+  app.all("/w/:slug/ws", (c) => openSocket(c.req.raw, platform, c.executionCtx, c.req.param("slug")));
   // With a default workspace the host says nothing, and the hot path asks nobody.
   const slugOf = async (url: string) => platform.config.defaultWorkspace ?? (await resolveHost(platform, new URL(url).host))?.slug;
-  for (const [path, transport] of [["/sse", openStream], ["/messages", deliver]] as const) {
+  for (const [path, transport] of [["/sse", openStream], ["/messages", deliver], ["/ws", openSocket]] as const) {
     app.all(path, async (c) => {
       const slug = await slugOf(c.req.url);
       return slug ? transport(c.req.raw, platform, c.executionCtx, slug) : c.notFound();

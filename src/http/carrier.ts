@@ -14,6 +14,7 @@ interface Ends {
   emit(message: JsonText): void;
 }
 
+/** Nothing of the opening request but this: an upgrade is not repeated. */
 const PASSED_HEADERS: readonly string[] = ["authorization", "origin", "causeway-hops"];
 
 /**
