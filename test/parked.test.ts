@@ -6,6 +6,7 @@ import { type Gateway, startGateway, type TestWorkspace } from "./harness/gatewa
 import { Ledger } from "./ledger.ts";
 import { type Answer, next, type SendOptions, type Sent, SocketClient, traceOf } from "./socket-client.ts";
 import { until } from "./until.ts";
+import { bench, callOf } from "./upstreams/context.ts";
 import { type AskedCall, type AskingUpstream, startAsking } from "./upstreams/asking.ts";
 import { type LegacyFixture, start as startSdk } from "./upstreams/legacy.ts";
 
@@ -205,6 +206,19 @@ describe("the state of a call that waits", () => {
     expect(upstream.calls()).toBe(before.calls);
     stranger.close();
   });
+});
+
+test("whoever learns where a call waits gets no further without being its caller", async () => {
+  const own = bench(upstream.url, { upstream: { era: { revision: "2025-11-25", at: Date.now() } } });
+  const first = own.run(callOf("tools/call", { name: "ask" }, { capabilities: ALL }));
+  const at = await upstream.call();
+  at.ask("who", "elicitation/create", FORM);
+  const { outcome } = await first;
+  const requestState = outcome.type === "input_required" ? (outcome.requestState ?? null) : null;
+  const retry = callOf("tools/call", { name: "ask" }, { capabilities: ALL, requestState, inputResponses: { q1: accept("Eve") } });
+  await expect(own.run(retry, { principal: "prn_other" })).rejects.toMatchObject({ code: "invalid" });
+  at.end("mine");
+  expect(await own.run(retry)).toMatchObject({ outcome: { type: "complete" } });
 });
 
 describe("a call that waits ends", () => {

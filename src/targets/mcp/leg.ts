@@ -74,7 +74,7 @@ export async function* linesOf(parts: AsyncIterable<Uint8Array>): AsyncGenerator
   }
 }
 
-const STATE = "parked:";
+const STATE = "causeway-parked:";
 
 /** Where a parked call waits, as the inner `requestState`: whoever holds it has it sealed. */
 export interface ParkedPlace {

@@ -74,7 +74,6 @@ async function* exchange(object: string, path: string, body: LegStart | LegAnswe
     throw signal.aborted ? signal.reason : lost(thrown);
   } finally {
     signal.removeEventListener("abort", left);
-    left();
   }
 }
 
