@@ -55,7 +55,7 @@ export function bench(url: string, own: { limits?: Partial<Record<keyof Limits, 
     session: (name) => {
       const parking = places.get(name) ?? new Parking(platform.now, () => undefined);
       places.set(name, parking);
-      return { fetch: (request) => parking.fetch(request), setLevel: missing, level: missing, subscribe: missing, unsubscribe: missing, answer: missing, end: missing };
+      return { fetch: (request) => parking.fetch(request), setLevel: missing, level: missing, subscribe: missing, unsubscribe: missing, answer: missing, cancel: missing, deliver: missing, end: missing };
     },
     upstreamSession: (name): UpstreamSessionApi => {
       const keeper = sessions.get(name) ?? new SessionKeeper(platform, { read: () => null, write: () => undefined, clear: () => undefined });
