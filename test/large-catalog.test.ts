@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:http";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { connectionQuery } from "../src/lib/sql.ts";
 import { isObject, type JsonObject, type JsonValue } from "../src/model/json.ts";
 import { callTool, errorCode, modern, namesIn, type Place, resultOf } from "./caller.ts";
 import { sharedGateway, type TestWorkspace } from "./harness/gateway.ts";
@@ -23,6 +24,8 @@ beforeAll(async () => {
     response.writeHead(200, { "content-type": "application/json" });
     response.end(JSON.stringify(isObject(message) ? { jsonrpc: "2.0", id: message.id ?? null, result: resultFor(message) } : null));
   });
+  // workerd may send the next request at the moment an idle connection is closed, and would report a lost connection
+  upstream.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => upstream.listen(0, "127.0.0.1", resolve));
   const address = upstream.address();
   const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}/mcp`;
@@ -84,6 +87,13 @@ const ALL = Array.from({ length: TOOLS }, (_none, at) => exposed(at));
 test("all of them are imported and published, and the publish says that a list needs pages", () => {
   expect(report).toMatchObject({ invalid: [], quarantined: [], upstream: { tools: TOOLS }, published: { changed: true, tools: TOOLS } });
   expect(JSON.stringify(report.published)).toContain("10000 tools");
+});
+
+test("an import of more than one request leaves one record", async () => {
+  const { databaseUrl } = await sharedGateway();
+  const query = "select name from causeway.audit where workspace = $1 and method = 'upstream.add'";
+  const options = { readOnly: true, timeoutMs: 10_000, signal: AbortSignal.timeout(20_000), maxRows: 10 };
+  expect((await connectionQuery(databaseUrl, query, [workspace.id], options)).rows).toEqual([{ name: "big" }]);
 });
 
 test("they are listed page by page, each once, no page above its limits", async () => {

@@ -65,8 +65,8 @@ function holdsSecret(text: string): boolean {
 /** All bytes of an answer: nothing of another tenant, no secret; `marked`: it shows whose it is. */
 function expectOwn({ mark }: Tenant, answer: Pick<Answer, "text"> & Partial<Answer>, marked = true): void {
   const all = `${JSON.stringify([...(answer.headers ?? [])])} ${answer.text}`;
-  expect(marksIn(all)).toEqual(marked ? [mark] : marksIn(all).filter((found) => found === mark));
-  expect(holdsSecret(all)).toBe(false);
+  expect(marksIn(all), all).toEqual(marked ? [mark] : marksIn(all).filter((found) => found === mark));
+  expect(holdsSecret(all), all).toBe(false);
 }
 
 /** Everything a client of one era can ask, at once, under the ids that all tenants use. */

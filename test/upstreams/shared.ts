@@ -35,6 +35,8 @@ export async function startShared(marks: ReadonlyMap<string, string>): Promise<S
     } else if (request.method !== "POST" || !isObject(message) || message.id === undefined) response.writeHead(202).end();
     else answer(response, message, mark, legacy, () => openSession(sessions, secret));
   });
+  // workerd may send the next request at the moment an idle connection is closed, and would report a lost connection
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("the server has no port");
