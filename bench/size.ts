@@ -6,7 +6,6 @@ import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { build, type Plugin } from "esbuild";
 import { bundle, WORKER_ENTRY } from "../src/dev/build.ts";
-import { median } from "./numbers.ts";
 
 const run = promisify(execFile);
 
@@ -55,10 +54,10 @@ console.log((user + system) / 1000);
 `;
 
 /**
- * Milliseconds of CPU that evaluating the deployed module takes, median of nine fresh processes. Measured in Node, which has the
+ * Milliseconds of CPU that evaluating the deployed module takes, one value for each of nine fresh processes. Measured in Node, which has the
  * same engine; the platform's own classes are empty stubs.
  */
-export async function coldStart(): Promise<number> {
+export async function coldStart(): Promise<number[]> {
   const folder = await mkdtemp(join(tmpdir(), "causeway-bench-"));
   try {
     const { code } = await bundle(WORKER_ENTRY, { minify: true });
@@ -69,7 +68,7 @@ export async function coldStart(): Promise<number> {
       const { stdout } = await run(process.execPath, [join(folder, "probe.mjs"), join(folder, "worker.mjs")]);
       times.push(Number(stdout));
     }
-    return median(times);
+    return times;
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -1,3 +1,4 @@
+import { cutBy } from "../lib/abort.ts";
 import { newId } from "../lib/ids.ts";
 import { bareCall, type Call } from "../model/call.ts";
 import type { CatalogVersion } from "../model/catalog.ts";
@@ -37,7 +38,7 @@ export function openCall(scope: CallScope, method: string): OpenCall {
 }
 
 interface Place {
-  signal: { readonly signal: AbortSignal };
+  signal: Pick<CallContext, "signal" | "onCut">;
   deadline: number;
   depth: number;
   parent: string | null;
@@ -60,6 +61,7 @@ function contextOf(scope: CallScope, place: Place): CallContext {
     get signal() {
       return place.signal.signal;
     },
+    onCut: (listener) => place.signal.onCut(listener),
     revalidate: scope.revalidate,
     callTool: (name, args, options) => nested(scope, ctx, name, args, options),
   };
@@ -71,7 +73,7 @@ function nested(scope: CallScope, parent: CallContext, name: string, args: JsonO
   if (parent.depth + 1 > parent.limits.callDepth) {
     throw new GatewayError("limited", `calls nest deeper than ${parent.limits.callDepth} (limit callDepth)`);
   }
-  const signal = options.signal ? { signal: options.signal } : parent;
+  const signal = options.signal ? { signal: options.signal, onCut: cutBy(options.signal) } : parent;
   const ctx = contextOf(scope, { signal, deadline: parent.deadline, depth: parent.depth + 1, parent: parent.callId });
   options.accepted?.(ctx.callId);
   return handle(callOf(name, args, options.idempotencyKey), ctx);

@@ -21,8 +21,10 @@ export class CallSignal {
   #controller: AbortController | null = null;
   #reason: GatewayError | null = null;
   #timer: Timer | null = null;
-  /** Runs when somebody first asks for the signal: only then is there something to end. */
+  /** Runs when somebody first asks for the signal, or to be told: only then is there something to end. */
   onArm: (() => void) | null = null;
+  #listens = false;
+  readonly #listeners = new Set<(reason: unknown) => void>();
 
   constructor(options: { client: Client | null; disconnectCancels: boolean; deadline: number; now: () => number }) {
     this.#client = options.client;
@@ -36,29 +38,43 @@ export class CallSignal {
   }
 
   abort(reason: GatewayError): void {
-    this.#reason ??= reason;
-    this.#controller?.abort(this.#reason);
+    if (this.#reason) return;
+    this.#reason = reason;
     this.release();
+    this.#controller?.abort(reason);
+    for (const listener of this.#listeners) listener(reason);
+  }
+
+  /** Hears of the end, at once when it was already; not of the deadline, which needs a timer that the listener has anyway. */
+  onCut(listener: (reason: unknown) => void): () => void {
+    this.#listen();
+    if (this.#reason) listener(this.#reason);
+    else this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Lets go of timer and listener; the signal itself stays as it is. */
   release(): void {
     stop(this.#timer);
-    if (this.#controller) this.#client?.signal.removeEventListener("abort", this.left);
+    if (this.#listens) this.#client?.signal.removeEventListener("abort", this.left);
   }
 
   #arm(): AbortController {
     const controller = new AbortController();
     this.#controller = controller;
+    this.#listen();
+    if (this.#reason) controller.abort(this.#reason);
+    // A timer that is there is that of a legacy call whose client has left, which ends sooner.
+    else this.#timer ??= setTimeout(() => this.abort(new GatewayError("timeout", "the call reached its deadline")), Math.max(0, this.#deadline - this.#now()));
+    return controller;
+  }
+
+  #listen(): void {
+    if (this.#listens) return;
+    this.#listens = true;
     this.onArm?.();
-    if (this.#reason) {
-      controller.abort(this.#reason);
-      return controller;
-    }
-    this.#timer = setTimeout(() => this.abort(new GatewayError("timeout", "the call reached its deadline")), Math.max(0, this.#deadline - this.#now()));
     if (this.#client?.signal.aborted) this.left();
     else this.#client?.signal.addEventListener("abort", this.left);
-    return controller;
   }
 
   /** The client is gone: the end of a modern call, the start of a legacy one's last seconds. */

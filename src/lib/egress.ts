@@ -2,6 +2,9 @@ import type { RequestGate } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
 import { hostRefusal } from "./address.ts";
 
+/** Keeps nothing from one text to the next. */
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 /** Counts gateways on the way of a request, so that an upstream that leads back here ends. */
 export const HOPS_HEADER = "causeway-hops";
 const MAX_HOPS = 5;
@@ -41,8 +44,8 @@ export function checkUrl(url: string, allowInsecure: boolean): URL {
   if (url.length > MAX_URL_CHARS) throw refusedUrl(`is longer than ${MAX_URL_CHARS} characters`);
   // What the URL parser would silently drop or rewrite, another parser may read differently.
   if (!/^[\x21-\x5b\x5d-\x7e]+$/.test(url)) throw refusedUrl("has a space, a control character, a backslash or a character outside ASCII");
-  if (!URL.canParse(url)) throw refusedUrl("cannot be read");
-  const parsed = new URL(url);
+  const parsed = URL.parse(url);
+  if (!parsed) throw refusedUrl("cannot be read");
   if (parsed.protocol !== "https:" && !(allowInsecure && parsed.protocol === "http:")) throw refusedUrl("does not begin with https://");
   const authority = /^[a-z]+:\/\/([^/?#]+)/i.exec(url)?.[1];
   if (authority === undefined) throw refusedUrl("does not begin with https://");
@@ -66,7 +69,7 @@ export async function send(url: string, options: EgressOptions): Promise<Respons
   if (hops >= MAX_HOPS) throw new GatewayError("conflict", "the request has passed through too many gateways: an upstream leads back here");
   const headers = checkHeaders(options.headers);
   headers[HOPS_HEADER] = String(hops + 1);
-  const leave = await options.gate?.enter(options.signal);
+  const leave = await options.gate?.enter(options);
   const timed = options.firstByteMs === undefined ? null : new FirstByte(options.signal, options.firstByteMs);
   const signal = timed?.signal ?? options.signal;
   let response: Response;
@@ -99,7 +102,7 @@ export function hopsOf(header: string | null): number {
 export async function readText(response: Response, maxBytes: number, signal: AbortSignal): Promise<string> {
   const bytes = await readBytes(response, maxBytes, signal);
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return utf8.decode(bytes);
   } catch (cause) {
     throw new GatewayError("upstream_invalid", "the upstream's answer is not UTF-8 text", { cause });
   }
@@ -170,8 +173,8 @@ export class Gate implements RequestGate {
   }
 
   /** Waits for a place; what it gives must be called once, to leave. Throws the signal's reason when it fires first. */
-  async enter(signal: AbortSignal): Promise<() => void> {
-    while (this.#inside >= this.#limit) await this.#turn(signal);
+  async enter(waiter: { readonly signal: AbortSignal }): Promise<() => void> {
+    while (this.#inside >= this.#limit) await this.#turn(waiter.signal);
     this.#inside++;
     let left = false;
     return () => {

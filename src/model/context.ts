@@ -243,9 +243,9 @@ export interface SessionHandle {
   expiresAt: number;
 }
 
-/** A limit on requests in flight: `enter` waits for a place and gives what must be called once to leave. */
+/** A limit on requests in flight: `enter` waits for a place and gives what must be called once to leave. The signal is looked at only to wait. */
 export interface RequestGate {
-  enter(signal: AbortSignal): Promise<() => void>;
+  enter(waiter: { readonly signal: AbortSignal }): Promise<() => void>;
 }
 
 /** Everything one call needs. `signal` is made on first use: what never waits never pays for it. */
@@ -267,6 +267,8 @@ export interface CallContext extends RequestContext {
   canAsk: boolean;
   /** Fires at the deadline, when the client is gone (modern), on cancel (legacy), and when the right is lost. */
   readonly signal: AbortSignal;
+  /** The same without the deadline, which the listener keeps by itself: dearer things than a signal are rare on the way of a call. */
+  onCut(listener: (reason: unknown) => void): () => void;
   /** Unix ms at which the whole call ends. */
   deadline: number;
   /** Calls that led to this one; limited by `callDepth`. */

@@ -1,3 +1,4 @@
+import { cutBy } from "../lib/abort.ts";
 import { stop, type Timer } from "../lib/clock.ts";
 import { canonical } from "../lib/canonical.ts";
 import type { InputRequest } from "../model/call.ts";
@@ -125,7 +126,8 @@ export class ParkedCall implements Asker {
 
   async #read(): Promise<void> {
     const { call, revision, link, name, key, session, until } = this.#start;
-    const ctx = { signal: this.#abort.signal, revision, waitUntil: (work: Promise<unknown>) => void work };
+    const { signal } = this.#abort;
+    const ctx = { signal, onCut: cutBy(signal), revision, waitUntil: (work: Promise<unknown>) => void work };
     const steps = tryLegacy({ ...call, headerParam: null }, ctx, { link: { ...link, gate: undefined, now: this.#now }, name, key, session, until, asker: this });
     try {
       for (let step = await steps.next(); ; step = await steps.next()) {

@@ -1,3 +1,4 @@
+import { cutBy } from "../../src/lib/abort.ts";
 import type { Call, Notification, Outcome, Reply } from "../../src/model/call.ts";
 import type { ToolEntry, UpstreamEntry } from "../../src/model/catalog.ts";
 import type { CallContext, Platform, Snapshot, UpstreamSessionApi } from "../../src/model/context.ts";
@@ -89,6 +90,7 @@ export function bench(url: string, own: { limits?: Partial<Record<keyof Limits, 
       session: null,
       canAsk: (options.revision ?? "2026-07-28") === "2026-07-28",
       signal: controller.signal,
+      onCut: cutBy(controller.signal),
       deadline: now + (options.deadlineMs ?? limits.totalMs),
       depth: 0,
       hops: options.hops ?? 0,

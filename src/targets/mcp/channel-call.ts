@@ -26,10 +26,10 @@ export interface ChannelTry {
  */
 export async function* tryChannel(call: Call, ctx: CallContext, { link, name, until, opened }: ChannelTry): Attempting {
   const request = legacyRequest(call, name);
-  const leave = await link.gate?.enter(ctx.signal);
+  const leave = await link.gate?.enter(ctx);
   let channel: Channel | null = null;
   const stop = () => (channel ? cancel(channel.link, channel.state, request, ctx) : Promise.resolve());
-  const watch = new Watch(link, ctx.signal, { until, onCancel: stop });
+  const watch = new Watch(link, ctx.onCut, { until, onCancel: stop });
   let finished = false;
   try {
     const open = await openChannel(link, {}, watch).catch(foreign);

@@ -1,6 +1,7 @@
 import type { UpstreamSessionState } from "../../model/context.ts";
 import { GatewayError } from "../../model/error.ts";
 import { isObject, type JsonObject, type JsonText } from "../../model/json.ts";
+import { cutBy } from "../../lib/abort.ts";
 import { discard, send } from "../../lib/egress.ts";
 import { IMPLEMENTATION } from "../../protocol/identity.ts";
 import { isLegacy, LEGACY } from "../../protocol/revisions.ts";
@@ -24,7 +25,7 @@ export type Opened = { ok: true; state: UpstreamSessionState } | { ok: false; er
 export async function openSession(link: Link, capabilities: JsonObject, signal: AbortSignal): Promise<Opened> {
   const params = { protocolVersion: LEGACY[0] ?? "", capabilities, clientInfo: { ...IMPLEMENTATION } };
   const request = plainRequest("initialize", params, null);
-  const watch = new Watch(link, signal, { until: link.now() + link.limits.firstByteMs });
+  const watch = new Watch(link, cutBy(signal), { until: link.now() + link.limits.firstByteMs });
   try {
     const response = await send(link.url, {
       method: "POST",

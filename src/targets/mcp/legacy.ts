@@ -45,7 +45,7 @@ export interface Asker {
 }
 
 /** What of a call's context a try needs. */
-type TryContext = Pick<CallContext, "signal" | "revision" | "waitUntil">;
+type TryContext = Pick<CallContext, "signal" | "onCut" | "revision" | "waitUntil">;
 
 /**
  * One POST to a legacy upstream in its session, and the reading of its answer over as many streams as it takes. A disconnect is
@@ -54,9 +54,9 @@ type TryContext = Pick<CallContext, "signal" | "revision" | "waitUntil">;
 export async function* tryLegacy(call: Call, ctx: TryContext, { link, name, key, session, until, asker }: LegacyTry): Attempting {
   const { state } = session;
   const request = legacyRequest(call, name);
-  const leave = await link.gate?.enter(ctx.signal);
+  const leave = await link.gate?.enter(ctx);
   let begun = false;
-  const watch = new Watch(link, ctx.signal, { until, onCancel: () => (begun ? cancel(link, state, request, ctx) : Promise.resolve()) });
+  const watch = new Watch(link, ctx.onCut, { until, onCancel: () => (begun ? cancel(link, state, request, ctx) : Promise.resolve()) });
   let finished = false;
   try {
     await lowerLevel(call, link, key, session, watch.signal);

@@ -1,6 +1,7 @@
 import type { Platform, UpstreamSessionState } from "../../model/context.ts";
 import { GatewayError } from "../../model/error.ts";
 import { isObject, type JsonObject, type JsonText, type JsonValue } from "../../model/json.ts";
+import { cutBy } from "../../lib/abort.ts";
 import { discard, send } from "../../lib/egress.ts";
 import { elementsOf, memberOf } from "../../lib/json.ts";
 import { headerParamsOf } from "../../protocol/headers.ts";
@@ -103,7 +104,7 @@ async function list(link: Link, most: number, signal: AbortSignal): Promise<Upst
 
 /** The same over HTTP+SSE; `refused`: what is said when it does not speak that either. */
 async function listChannel(link: Link, most: number, signal: AbortSignal, refused: GatewayError): Promise<UpstreamListing> {
-  const watch = new Watch(link, signal, { until: link.now() + link.limits.totalMs });
+  const watch = new Watch(link, cutBy(signal), { until: link.now() + link.limits.totalMs });
   try {
     const channel = await openChannel(link, {}, watch).catch((thrown: unknown) => {
       throw thrown instanceof GatewayError && thrown.code === "upstream_invalid" ? refused : thrown;
@@ -166,7 +167,7 @@ async function ask(link: Link, speaking: Speaking, method: string, params: JsonO
   if (speaking.era === "channel") return resultOf(await askChannel(speaking.channel, method, params, signal), method);
   const request = plainRequest(method, params, speaking.era === "modern" ? speaking.revision : null);
   const headers = { ...link.headers, ...request.headers, ...(speaking.era === "legacy" ? sessionHeaders(speaking.state) : {}) };
-  const watch = new Watch(link, signal, { until: link.now() + link.limits.totalMs });
+  const watch = new Watch(link, cutBy(signal), { until: link.now() + link.limits.totalMs });
   try {
     const response = await send(link.url, { method: "POST", headers, body: request.body, signal: watch.signal, allowInsecure: link.allowInsecure, hops: link.hops });
     if (response.status !== 200) {

@@ -1,3 +1,4 @@
+import { cutBy } from "../../lib/abort.ts";
 import { discard, send } from "../../lib/egress.ts";
 import type { UpstreamSessionState } from "../../model/context.ts";
 import type { JsonText } from "../../model/json.ts";
@@ -75,7 +76,7 @@ async function follow(
   read: (texts: AsyncGenerator<JsonText, void>) => Promise<StreamEnd>,
   position?: StreamPosition,
 ): Promise<StreamEnd> {
-  const watch = new Watch(link, signal, { until: link.now() + link.limits.totalMs });
+  const watch = new Watch(link, cutBy(signal), { until: link.now() + link.limits.totalMs });
   try {
     const response = await send(link.url, { ...request, signal: watch.signal, allowInsecure: link.allowInsecure, hops: link.hops });
     if (response.status === 200) return await read(textsOf(response, link, watch, position));

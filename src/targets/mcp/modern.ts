@@ -31,8 +31,8 @@ export interface ModernTry {
 /** One POST to a modern upstream. Closing it is the cancellation (MCP 2026-07-28, streamable HTTP). */
 export async function* tryModern(call: Call, ctx: CallContext, { link, name, revision, params, until }: ModernTry): Attempting {
   const request = modernRequest(audible(call, ctx.revision), name, revision, carriedCapabilities(call, ctx.canAsk), params);
-  const leave = await link.gate?.enter(ctx.signal);
-  const watch = new Watch(link, ctx.signal, { until });
+  const leave = await link.gate?.enter(ctx);
+  const watch = new Watch(link, ctx.onCut, { until });
   try {
     const response = await post(link, request, watch.signal).catch(unreached);
     if (!(response instanceof Response)) return response;

@@ -1,4 +1,5 @@
 import { GatewayError } from "../../model/error.ts";
+import type { OnCut } from "../../lib/abort.ts";
 import { stop, type Timer, within } from "../../lib/clock.ts";
 import type { Link } from "./link.ts";
 
@@ -12,12 +13,11 @@ export interface WatchOptions {
 const CANCEL_NOTICE_MS = 1_000;
 
 /**
- * Ends one exchange with an upstream: on the outer signal, when the first byte or the next event is late, at the deadline.
+ * Ends one exchange with an upstream: when the call is cut, when the first byte or the next event is late, at the deadline.
  * One controller and one timer, which is moved only when it fires: signals and timers are dear on the hot path.
  */
 export class Watch {
   readonly #controller = new AbortController();
-  readonly #outer: AbortSignal;
   readonly #options: WatchOptions;
   readonly #link: Link;
   #limit: number;
@@ -29,19 +29,16 @@ export class Watch {
   /** Questions of the upstream that someone has yet to answer, and what was left of the time when the first came. */
   #held = 0;
   #left = 0;
+  #forget = (): void => {};
 
-  constructor(link: Link, outer: AbortSignal, options: WatchOptions) {
+  constructor(link: Link, outer: OnCut, options: WatchOptions) {
     this.#link = link;
-    this.#outer = outer;
     this.#options = options;
     this.#limit = link.limits.firstByteMs;
     this.#since = link.now();
     this.#until = options.until;
-    if (outer.aborted) this.#end(outer.reason);
-    else {
-      outer.addEventListener("abort", this.#cancel);
-      this.#arm();
-    }
+    this.#forget = outer(this.#cancel);
+    this.#arm();
   }
 
   get signal(): AbortSignal {
@@ -80,7 +77,7 @@ export class Watch {
   close(): void {
     this.#over = true;
     stop(this.#timer);
-    this.#outer.removeEventListener("abort", this.#cancel);
+    this.#forget();
   }
 
   #due(): number {
@@ -104,7 +101,12 @@ export class Watch {
     return `the upstream did not answer within ${this.#limit} ms`;
   }
 
-  readonly #cancel = (): void => void this.#finish(this.#outer.reason);
+  readonly #cancel = (reason: unknown): void => {
+    if (this.#timer) return void this.#finish(reason);
+    // Before it began: there is nothing to tell the upstream.
+    this.#over = true;
+    this.#end(reason);
+  };
 
   async #finish(reason: unknown): Promise<void> {
     if (this.#over) return;

@@ -1,0 +1,121 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { connectionQuery } from "../src/lib/sql.ts";
+import { load, paced } from "./load.ts";
+import { median, percentile } from "./numbers.ts";
+import { answer } from "./shots.ts";
+import type { ShotName, Stage } from "./stage.ts";
+
+/** Rates of each shot, one a round, in the order of the rounds. */
+export type Rates = ReadonlyMap<ShotName, readonly number[]>;
+
+export const ROUNDS = 5;
+const SECONDS = 2;
+const WARM_SECONDS = 3;
+/** A bare Worker on the reference machine; under a third of it the machine is not fit to measure on. */
+const USUAL_BARE = 13_000;
+/** Share of a core above which the generator, not the Worker, may be what is measured. */
+const BUSY = 0.9;
+const DRAIN_MS = 120_000;
+
+/** Shots of the gateway: each leaves an audit record a call. */
+const OURS: readonly ShotName[] = ["echo", "control", "rows", "small", "large", "list"];
+
+/** Why the numbers of this run mean nothing. */
+export class Void extends Error {}
+
+/**
+ * Five rounds; in each every shot has its two seconds, in the order given, so that what is compared stands side by side. After each shot
+ * of the gateway the queue is drained into Postgres, so that nobody else is measured meanwhile.
+ */
+export async function measure(stage: Stage, names: readonly ShotName[], note: (line: string) => void): Promise<Rates> {
+  const rates = new Map<ShotName, number[]>(names.map((name) => [name, []]));
+  const counted = new Audited(stage);
+  await counted.begin();
+  for (const name of names) {
+    await answer(stage.shots[name]);
+    const { answered } = await load(stage.shots[name], WARM_SECONDS);
+    if (OURS.includes(name)) counted.expect(answered);
+  }
+  await counted.drained();
+  for (let round = 1; round <= ROUNDS; round++) {
+    for (const name of names) {
+      const { perSecond, answered, bad, generator } = await load(stage.shots[name], SECONDS);
+      if (bad > 0) throw new Void(`${bad} bad answers of ${name}`);
+      if (generator !== null && generator > BUSY) throw new Void(`the generator took ${Math.round(generator * 100)} % of a core on ${name}`);
+      rates.get(name)?.push(perSecond);
+      if (OURS.includes(name)) {
+        counted.expect(answered);
+        await counted.drained();
+      }
+      note(`round ${round}/${ROUNDS}  ${name}  ${Math.round(perSecond)}/s`);
+    }
+  }
+  const failed = await counted.failed();
+  if (failed > 0) throw new Void(`${failed} calls were answered with an error`);
+  const bare = median(rates.get("bare") ?? []);
+  if (bare < USUAL_BARE / 3) throw new Void(`the bare Worker answered ${Math.round(bare)} calls a second; a machine fit for this answers ${Math.round(USUAL_BARE / 3)} or more`);
+  return rates;
+}
+
+/** Ratios of two shots, round by round. */
+export function ratios(rates: Rates, ours: ShotName, theirs: ShotName): number[] {
+  const below = rates.get(theirs) ?? [];
+  return (rates.get(ours) ?? []).map((rate, round) => rate / (below[round] ?? Number.NaN));
+}
+
+/** Milliseconds that the gateway adds at 200 calls a second, a value a round: at the median and at the 99th percentile. */
+export async function added(stage: Stage, note: (line: string) => void): Promise<{ p50: number[]; p99: number[] }> {
+  const p50: number[] = [];
+  const p99: number[] = [];
+  for (let round = 0; round <= ROUNDS; round++) {
+    const direct = await paced(stage.shots.direct, 200, 5);
+    const through = await paced(stage.shots.small, 200, 5);
+    if (round === 0) continue;
+    p50.push(percentile(through, 0.5) - percentile(direct, 0.5));
+    p99.push(percentile(through, 0.99) - percentile(direct, 0.99));
+    note(`round ${round}/${ROUNDS}  added latency  p50 ${p50.at(-1)?.toFixed(2)} ms  p99 ${p99.at(-1)?.toFixed(2)} ms`);
+  }
+  return { p50, p99 };
+}
+
+/** The audit table, which must come to hold every call that was answered. Calls under way at the end of a round are accepted too, so it may hold more. */
+class Audited {
+  readonly #stage: Stage;
+  #before = 0;
+  #expected = 0;
+
+  constructor(stage: Stage) {
+    this.#stage = stage;
+  }
+
+  async begin(): Promise<void> {
+    this.#before = await this.#count();
+  }
+
+  expect(answered: number): void {
+    this.#expected += answered;
+  }
+
+  async drained(): Promise<void> {
+    for (const end = Date.now() + DRAIN_MS; ; await sleep(250)) {
+      const found = (await this.#count()) - this.#before;
+      if (found >= this.#expected) return;
+      if (Date.now() > end) throw new Void(`${this.#expected} calls were answered and ${found} have an audit row`);
+    }
+  }
+
+  /** An error in a result is a 200 to the generator: the audit knows. */
+  failed(): Promise<number> {
+    return this.#number("select count(*)::int as number from causeway.audit where workspace = any($1) and type = 'call' and outcome <> 'complete'");
+  }
+
+  #count(): Promise<number> {
+    return this.#number("select sum(seq)::int as number from causeway.audit_head where workspace = any($1)");
+  }
+
+  async #number(text: string): Promise<number> {
+    const { gateway, workspaces } = this.#stage;
+    const { rows } = await connectionQuery(gateway.databaseUrl, text, [workspaces], { readOnly: true, timeoutMs: 30_000, signal: AbortSignal.timeout(DRAIN_MS), maxRows: 1 });
+    return Number(rows[0]?.["number"]);
+  }
+}
