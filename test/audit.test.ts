@@ -134,10 +134,10 @@ test("one bit that is not as it was is found, and so is a row that is missing", 
   client.close();
   const count = await ledger.drained();
   expect(await ledger.broken()).toEqual([]);
-  const flip = `update causeway.audit set record = jsonb_set(record, '{requestId}', to_jsonb(translate(record ->> 'requestId', 'q', 'p'))) where workspace = $1 and seq = $2`;
+  const flip = `update causeway.audit set record = jsonb_set(record, '{requestId}', to_jsonb(reverse(record ->> 'requestId'))) where workspace = $1 and seq = $2`;
   await ledger.sql(flip, [workspace.id, count - 5], false);
   expect(await ledger.broken()).toEqual([count - 5]);
-  await ledger.sql(flip.replace("'q', 'p'", "'p', 'q'"), [workspace.id, count - 5], false);
+  await ledger.sql(flip, [workspace.id, count - 5], false);
   expect(await ledger.broken()).toEqual([]);
   await ledger.sql("delete from causeway.audit where workspace = $1 and seq = $2", [workspace.id, count - 3], false);
   expect(await ledger.broken()).not.toEqual([]);
