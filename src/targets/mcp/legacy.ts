@@ -156,8 +156,8 @@ function answerRequest(question: Question, ctx: TryContext, link: Link, state: U
   if (method === "ping") return ctx.waitUntil(sent(responseText(id, "{}")));
   watch.hold();
   const post: Post = async (response) => {
-    watch.go();
     if (response !== null) await sent(response);
+    watch.go();
   };
   if (asker?.ask(question, post)) return;
   ctx.waitUntil(post(errorText(id, METHOD_NOT_FOUND, `this client does not offer ${method}`)));
