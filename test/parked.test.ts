@@ -223,16 +223,17 @@ test("whoever learns where a call waits gets no further without being its caller
 
 describe("a call that waits ends", () => {
   test("when nobody answers: cancelled for a form, an error for the rest, then cancelled itself", async () => {
-    const before = upstream.posted.length;
     const sent = call("up_ask", {}, { by: hasty });
     const at = await upstream.call();
+    const before = upstream.posted.length;
     at.ask("form", "elicitation/create", FORM);
     at.ask("roots", "roots/list");
     const { requestState } = asked(await sent.answer());
-    const told = await posted(before, 3);
+    // Three POSTs of their own: which arrives first is the network's matter.
+    await until(() => ["form", "roots", undefined].every((id) => upstream.posted.slice(before).some((message) => message.id === id)));
+    const told = upstream.posted.slice(before);
     expect(told).toContainEqual({ jsonrpc: "2.0", id: "form", result: { action: "cancel" } });
     expect(told).toContainEqual({ jsonrpc: "2.0", id: "roots", error: { code: -32603, message: "the client did not answer" } });
-    // Three POSTs of their own: which arrives first is the network's matter.
     expect(told).toContainEqual(expect.objectContaining({ method: "notifications/cancelled" }));
     expect(errorOf(await call("up_ask", { inputResponses: {}, requestState }).answer())).toMatchObject({ code: -32602 });
   });
