@@ -19,7 +19,8 @@ async function bufferOver(send: Send) {
     },
   };
   const give = (record: CallRecord) => keep(queue as unknown as Queue<AuditBatch>, record, Date.now);
-  return { give, ids: () => sent.flatMap((batch) => recordsIn(batch).map(({ id }) => id)), sent };
+  const records = () => sent.flatMap((batch) => recordsIn(batch));
+  return { give, ids: () => records().map(({ id }) => id), records, sent };
 }
 
 function record(id: number, name = "echo"): CallRecord {
@@ -43,6 +44,21 @@ test("records that arrive together leave in one send, each once", async () => {
   expect(new Set(ids()).size).toBe(200);
   expect(ids()).toHaveLength(200);
   expect(sends.mock.calls.length).toBeLessThan(5);
+});
+
+test("records arrive whole, whatever they have in common with their neighbours", async () => {
+  const { give, records } = await bufferOver(async () => {});
+  const given = [record(1), record(2), { ...record(3, "other"), parent: "call_2", error: "timeout" as const }, record(4), { ...record(5), workspace: "ws_2" }];
+  const held = Promise.all(given.map((one) => give(one)));
+  await vi.runAllTimersAsync();
+  await held;
+  expect(records()).toEqual(given);
+});
+
+test("a message of an older version, whose records are all whole, is read as it was written", () => {
+  const change = { type: "change", id: "chg_1", workspace: "ws_1", at: 1, principal: "p", principalName: "n", action: "publish", subject: "v2", requestId: "req_2" };
+  const records = [record(1), change, record(2)];
+  expect(recordsIn(JSON.stringify({ records }))).toEqual(records);
 });
 
 test("a send that fails keeps its records, and they leave with a later one", async () => {

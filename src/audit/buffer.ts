@@ -5,14 +5,14 @@ import { GatewayError } from "../model/error.ts";
 import { wait, within } from "../lib/clock.ts";
 import { log } from "../lib/log.ts";
 import { utf8Length } from "../lib/utf8.ts";
-import { batchOf } from "./batch.ts";
+import { batchOf, elementOf } from "./batch.ts";
 
 /*
  * Group commit. A send per call would cost more than the call, and so would a timer per call (docs/performance.md), so records
  * of an isolate wait a moment and leave together. A record stays in the buffer until a send that carried it was acknowledged.
  * Requests keep watch (`waitUntil`): each sends what is there if nobody else did, and stays until it is acknowledged. A request
- * begins a watch unless another one did a moment ago, so every record has a watch that ends after it came, a busy isolate has
- * several at a time, and a lone request has its own. No request waits on a promise of another one: they look at the buffer, so
+ * begins a watch unless one is gathering already, so every record has a watch that ends after it came, a busy isolate sends once a
+ * window, and a lone request has its own. No request waits on a promise of another one: they look at the buffer, so
  * a request that dies takes nothing with it.
  */
 
@@ -22,10 +22,8 @@ interface Held {
   at: number;
 }
 
-/** Records that arrive within this many milliseconds leave together. */
+/** How long a watch gathers records, in milliseconds, before it sends them. */
 const WINDOW_MS = 20;
-/** A request whose record comes this soon after a watch began leaves it to that one. */
-const WATCH_MS = 5;
 /** After this a send counts as lost and its records may be sent again; the consumer drops doubles by id. */
 const SEND_TIMEOUT_MS = 5_000;
 /** The platform ends a `waitUntil` after 30 s. */
@@ -44,13 +42,13 @@ const buffer: { held: Held[]; sendingSince: number | null; watchedSince: number 
 export function keep(queue: Queue<AuditBatch>, record: AuditRecord, now: () => number): Promise<void> | null {
   const at = now();
   buffer.held.push({ record, at });
-  if (Math.abs(at - buffer.watchedSince) < WATCH_MS) return null;
+  if (Math.abs(at - buffer.watchedSince) < WINDOW_MS) return null;
   buffer.watchedSince = at;
   return watch(queue, at, now);
 }
 
 async function watch(queue: Queue<AuditBatch>, since: number, now: () => number): Promise<void> {
-  const isWatched = ({ at }: Held) => at < since + WATCH_MS;
+  const isWatched = ({ at }: Held) => at < since + WINDOW_MS;
   for (let waited = 0, pause = WINDOW_MS; waited < GIVE_UP_MS; waited += pause, pause = Math.min(pause * 2, 1_000)) {
     await wait(pause);
     if (!buffer.held.some(isWatched)) return;
@@ -81,20 +79,23 @@ async function send(queue: Queue<AuditBatch>, now: () => number): Promise<void> 
 
 /** The oldest records, packed into messages that each fit one billing unit. */
 function take(): { messages: JsonText[][]; held: ReadonlySet<Held> } {
-  const messages: JsonText[][] = [[]];
+  let message: JsonText[] = [];
+  const messages = [message];
   const taken = new Set<Held>();
+  let before: AuditRecord | null = null;
   let bytes = 0;
   for (const held of buffer.held) {
-    const text = JSON.stringify(held.record);
-    const size = utf8Length(text) + 1;
-    if (bytes + size > MESSAGE_BYTES && bytes > 0) {
+    let element = elementOf(held.record, before);
+    if (bytes + utf8Length(element) >= MESSAGE_BYTES && bytes > 0) {
       if (messages.length === BATCH_MESSAGES) break;
-      messages.push([]);
+      messages.push((message = []));
+      element = elementOf(held.record, null);
       bytes = 0;
     }
-    messages.at(-1)?.push(text);
+    message.push(element);
     taken.add(held);
-    bytes += size;
+    before = held.record;
+    bytes += utf8Length(element) + 1;
   }
   return { messages, held: taken };
 }

@@ -33,48 +33,60 @@ interface Kinds {
   names: OriginalNames;
 }
 
-type Held = { [Kind in keyof Kinds]: Map<string, Kinds[Kind]> };
+interface Kept<Value> {
+  value: Value;
+  bytes: number;
+  /** Asked for since room was last made. */
+  used: boolean;
+  /** Takes it out of its kind. */
+  forget(): void;
+}
+
+type Held = { [Kind in keyof Kinds]: Map<string, Kept<Kinds[Kind]>> };
 
 const held: Held = { snapshot: new Map(), text: new Map(), page: new Map(), checks: new Map(), names: new Map() };
-const order = new Map<string, { kind: keyof Kinds; key: string; bytes: number }>();
+/** All of them, the next to go first. */
+const order = new Set<Kept<unknown>>();
 const total = { bytes: 0 };
 
 /**
- * The isolate's cache of published things, least recently used first out, 16 MiB over all kinds.
- * Keys hold a content hash, so nothing in it is ever stale; values are plain data, never promises or I/O objects.
+ * The isolate's cache of published things, 16 MiB over all kinds; what nobody asked for goes first. Keys hold a content hash, so nothing in it is ever
+ * stale; values are plain data, never promises or I/O objects.
  */
 export function recall<Kind extends keyof Kinds>(kind: Kind, key: string): Kinds[Kind] | undefined {
-  const value = held[kind].get(key);
-  if (value === undefined) return undefined;
-  const slot = slotOf(kind, key);
-  const place = order.get(slot);
-  if (place) {
-    order.delete(slot);
-    order.set(slot, place);
-  }
-  return value;
+  const kept = held[kind].get(key);
+  if (!kept) return undefined;
+  // A mark, and no new place in the order, which would cost every call two writes.
+  kept.used = true;
+  return kept.value;
 }
 
 /** `bytes`: an estimate of the memory it holds. A value over the whole budget is kept alone until the next one. */
 export function keep<Kind extends keyof Kinds>(kind: Kind, key: string, value: Kinds[Kind], bytes: number): void {
-  drop(slotOf(kind, key));
-  held[kind].set(key, value);
-  order.set(slotOf(kind, key), { kind, key, bytes });
+  const kinds = held[kind];
+  const old = kinds.get(key);
+  if (old) drop(old);
+  const kept = { value, bytes, used: false, forget: () => void kinds.delete(key) };
+  kinds.set(key, kept);
   total.bytes += bytes;
-  for (const slot of order.keys()) {
-    if (total.bytes <= BUDGET || order.size === 1) break;
-    drop(slot);
+  makeRoom();
+  order.add(kept);
+}
+
+/** What was asked for since it was last looked at goes to the end of the order once more. */
+function makeRoom(): void {
+  for (const kept of order) {
+    if (total.bytes <= BUDGET) return;
+    if (kept.used) {
+      kept.used = false;
+      order.delete(kept);
+      order.add(kept);
+    } else drop(kept);
   }
 }
 
-function drop(slot: string): void {
-  const place = order.get(slot);
-  if (!place) return;
-  order.delete(slot);
-  held[place.kind].delete(place.key);
-  total.bytes -= place.bytes;
-}
-
-function slotOf(kind: keyof Kinds, key: string): string {
-  return `${kind} ${key}`;
+function drop(kept: Kept<unknown>): void {
+  order.delete(kept);
+  total.bytes -= kept.bytes;
+  kept.forget();
 }

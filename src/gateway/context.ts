@@ -1,10 +1,12 @@
 import { cutBy } from "../lib/abort.ts";
 import { newId } from "../lib/ids.ts";
-import { bareCall, type Call } from "../model/call.ts";
+import { bareCall, type Call, type Reply } from "../model/call.ts";
 import type { CatalogVersion } from "../model/catalog.ts";
-import type { CallContext, NestedOptions, RequestContext, SessionHandle } from "../model/context.ts";
+import type { CallContext, NestedOptions, Platform, RequestContext, RequestGate, SessionHandle } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
+import type { Principal, Workspace } from "../model/identity.ts";
 import type { JsonObject } from "../model/json.ts";
+import type { Limits } from "../model/limits.ts";
 import { handle } from "./handle.ts";
 import { CallSignal, type Client } from "./signal.ts";
 
@@ -34,7 +36,7 @@ export function openCall(scope: CallScope, method: string): OpenCall {
   const { platform, limits } = scope.request;
   const deadline = platform.now() + (method === "subscriptions/listen" ? limits.streamAgeMs : limits.totalMs);
   const signal = new CallSignal({ client: scope.client, disconnectCancels: scope.disconnectCancels, deadline, now: platform.now });
-  return { ctx: contextOf(scope, { signal, deadline, depth: 0, parent: null }), signal };
+  return { ctx: new LiveCall(scope, { signal, deadline, depth: 0, parent: null }), signal };
 }
 
 interface Place {
@@ -44,28 +46,67 @@ interface Place {
   parent: string | null;
 }
 
-function contextOf(scope: CallScope, place: Place): CallContext {
-  const ctx: CallContext = {
-    ...scope.request,
-    callId: newId("call"),
-    parent: place.parent,
-    target: null,
-    revision: scope.revision,
-    toolset: scope.toolset,
-    version: scope.version,
-    session: scope.session,
+/** A class, because a call has one each: members that are copied from an object to the next cost more than what most of them are asked for. */
+class LiveCall implements CallContext {
+  readonly platform: Platform;
+  readonly workspace: Workspace;
+  readonly principal: Principal;
+  readonly requestId: string;
+  readonly origin: string;
+  readonly limits: Limits;
+  readonly hops: number | undefined;
+  readonly gate: RequestGate | undefined;
+  readonly waitUntil: (work: Promise<unknown>) => void;
+  readonly callId = newId("call");
+  readonly parent: string | null;
+  target: string | null = null;
+  readonly revision: string;
+  readonly toolset: string | null;
+  version: CatalogVersion;
+  readonly session: SessionHandle | null;
+  readonly canAsk: boolean;
+  readonly deadline: number;
+  readonly depth: number;
+  readonly revalidate: () => Promise<boolean>;
+  readonly #scope: CallScope;
+  readonly #signal: Place["signal"];
+
+  constructor(scope: CallScope, place: Place) {
+    const { request } = scope;
+    this.platform = request.platform;
+    this.workspace = request.workspace;
+    this.principal = request.principal;
+    this.requestId = request.requestId;
+    this.origin = request.origin;
+    this.limits = request.limits;
+    this.hops = request.hops;
+    this.gate = request.gate;
+    this.waitUntil = request.waitUntil;
+    this.parent = place.parent;
+    this.revision = scope.revision;
+    this.toolset = scope.toolset;
+    this.version = scope.version;
+    this.session = scope.session;
     // What a nested call asks is for the flow that made it to answer.
-    canAsk: scope.canAsk && place.depth === 0,
-    deadline: place.deadline,
-    depth: place.depth,
-    get signal() {
-      return place.signal.signal;
-    },
-    onCut: (listener) => place.signal.onCut(listener),
-    revalidate: scope.revalidate,
-    callTool: (name, args, options) => nested(scope, ctx, name, args, options),
-  };
-  return ctx;
+    this.canAsk = scope.canAsk && place.depth === 0;
+    this.deadline = place.deadline;
+    this.depth = place.depth;
+    this.revalidate = scope.revalidate;
+    this.#scope = scope;
+    this.#signal = place.signal;
+  }
+
+  get signal(): AbortSignal {
+    return this.#signal.signal;
+  }
+
+  onCut(listener: (reason: unknown) => void): () => void {
+    return this.#signal.onCut(listener);
+  }
+
+  callTool(name: string, args: JsonObject, options?: NestedOptions): Reply {
+    return nested(this.#scope, this, name, args, options);
+  }
 }
 
 /** A call made for another one: same caller, same catalog, same deadline; policy and audit of its own. */
@@ -73,8 +114,8 @@ function nested(scope: CallScope, parent: CallContext, name: string, args: JsonO
   if (parent.depth + 1 > parent.limits.callDepth) {
     throw new GatewayError("limited", `calls nest deeper than ${parent.limits.callDepth} (limit callDepth)`);
   }
-  const signal = options.signal ? { signal: options.signal, onCut: cutBy(options.signal) } : parent;
-  const ctx = contextOf(scope, { signal, deadline: parent.deadline, depth: parent.depth + 1, parent: parent.callId });
+  const signal = options.signal ? { signal: options.signal, ...cutBy(options.signal) } : parent;
+  const ctx = new LiveCall(scope, { signal, deadline: parent.deadline, depth: parent.depth + 1, parent: parent.callId });
   options.accepted?.(ctx.callId);
   return handle(callOf(name, args, options.idempotencyKey), ctx);
 }

@@ -25,11 +25,10 @@ interface Keyed {
 /**
  * Runs a tool call at most once per idempotency key, for 24 hours: the same call again gets the same end, one that comes while the first runs waits for
  * it, and one that was sent and lost is not sent again unless its tool says that this does no harm. Scope: workspace, principal, tool, key.
- * Arguments are compared as written. Questions (MRTR) are no end: the round that answers them goes on. Without a key no object is touched.
+ * Arguments are compared as written. Questions (MRTR) are no end: the round that answers them goes on.
  * Errors: `conflict` while it runs elsewhere or when its outcome is unknown, `invalid` for other arguments.
  */
-export async function* once(key: string | null, call: Call, entry: ToolEntry, ctx: CallContext, run: () => Reply): AsyncGenerator<Notification, Outcome, void> {
-  if (key === null) return yield* run();
+export async function* once(key: string, call: Call, entry: ToolEntry, ctx: CallContext, run: () => Reply): AsyncGenerator<Notification, Outcome, void> {
   const { platform, workspace, principal } = ctx;
   const name = await hmac(await derive(platform.config.masterKey, "once/v1"), JSON.stringify([workspace.id, principal.id, entry.name, key]));
   const place = `once/${workspace.id}/${name}`;

@@ -16,7 +16,7 @@ export interface Carried {
   approved: boolean;
 }
 
-const NOTHING: Carried = { inner: null, approved: false };
+export const NOTHING_CARRIED: Carried = { inner: null, approved: false };
 
 /**
  * The `requestState` of an `input_required` result (MCP 2026-07-28, MRTR): encrypted, and bound to workspace,
@@ -29,7 +29,7 @@ export async function sealState(call: Call, ctx: CallContext, carried: Carried):
 
 /** What `call.requestState` carries. A state that was changed, has expired, or belongs to another call is -32602. */
 export async function openState(call: Call, ctx: CallContext): Promise<Carried> {
-  if (call.requestState === null) return NOTHING;
+  if (call.requestState === null) return NOTHING_CARRIED;
   const plain = await open(ctx.platform.config.masterKey, PURPOSE, ctx.workspace.id, PURPOSE, call.requestState);
   const state = plain === null ? null : JSON.parse(plain);
   if (state === null || state.binding !== (await binding(call, ctx)) || state.expires < ctx.platform.now()) {

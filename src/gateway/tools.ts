@@ -3,7 +3,7 @@ import { currentSnapshot, freshSnapshot } from "../catalog/freshness.ts";
 import { toolsPage } from "../catalog/pages.ts";
 import { validateArguments, validateOutput } from "../catalog/validate.ts";
 import { memberOf } from "../lib/json.ts";
-import type { Call, Notification, Outcome, Reply } from "../model/call.ts";
+import type { Call, Outcome, Reply } from "../model/call.ts";
 import type { ToolEntry } from "../model/catalog.ts";
 import type { CallContext, Snapshot } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
@@ -15,7 +15,7 @@ import { FRESH } from "./discover.ts";
 import { errorResult, targetFailure } from "./failure.ts";
 import { idempotencyKeyOf, once } from "./once.ts";
 import { cursorOf, nameOf, pageResult } from "./params.ts";
-import { openState } from "./state.ts";
+import { NOTHING_CARRIED, openState } from "./state.ts";
 
 export async function* listTools(call: Call, ctx: CallContext): Reply {
   const snapshot = await freshSnapshot(ctx);
@@ -30,29 +30,49 @@ export async function* listTools(call: Call, ctx: CallContext): Reply {
 export async function* callTool(call: Call, ctx: CallContext): Reply {
   const name = nameOf(call);
   const key = idempotencyKeyOf(call);
-  const { snapshot, entry } = await find(name, ctx);
+  const { snapshot, entry } = offered(name, ctx) ?? (await sought(name, ctx));
   const decision = decide(snapshot.index, { principal: ctx.principal, entry, args: call.params["arguments"] });
   if (decision.effect === "deny") throw unknown(name);
   checkHeaderParams(call, entry.headers);
-  const problems = await validateArguments(ctx.platform, snapshot, entry, call.params["arguments"] ?? {}, call.raw.arguments?.length ?? 2);
+  const checked = validateArguments(ctx.platform, snapshot, entry, call.params["arguments"] ?? {}, call.raw.arguments?.length ?? 2);
+  const problems = checked instanceof Promise ? await checked : checked;
   if (problems.length > 0) return invalidArguments(name, problems, ctx);
-  const state = await openState(call, ctx);
+  const state = call.requestState === null ? NOTHING_CARRIED : await openState(call, ctx);
   const approved = state.approved || approvalIn(call) === true;
   if (decision.effect === "ask" && !approved) {
     if (approvalIn(call) === false) return refusedByPerson(name, ctx);
     if (!ctx.canAsk || call.capabilities.elicitation === undefined) return nobodyToAsk(name, ctx);
     return asked(approvalRequest(name), call, ctx, false);
   }
-  const run = () => dispatched({ ...call, requestState: state.inner }, ctx, snapshot, entry);
-  const outcome = yield* caught(once(key, call, entry, ctx, run), ctx);
+  const sent = call.requestState === null ? call : { ...call, requestState: state.inner };
+  const run = () => dispatched(sent, ctx, snapshot, entry);
+  let outcome: Outcome;
+  try {
+    outcome = yield* key === null ? run() : once(key, call, entry, ctx, run);
+  } catch (thrown) {
+    return targetFailure(thrown, ctx);
+  }
   return outcome.type === "input_required" ? asked(outcome, call, ctx, approved) : outcome;
 }
 
-async function* dispatched(call: Call, ctx: CallContext, snapshot: Snapshot, entry: ToolEntry): Reply {
-  return checked(yield* invoke(entry.target, call, ctx, snapshot), ctx, snapshot, entry);
+function dispatched(call: Call, ctx: CallContext, snapshot: Snapshot, entry: ToolEntry): Reply {
+  const reply = invoke(entry.target, call, ctx, snapshot);
+  return entry.checkOutput ? fitting(reply, ctx, snapshot, entry) : reply;
 }
 
-async function find(name: string, ctx: CallContext): Promise<{ snapshot: Snapshot; entry: ToolEntry }> {
+/** What a call runs on: on its way here nothing but memory was asked when the isolate has the snapshot. */
+interface Found {
+  snapshot: Snapshot;
+  entry: ToolEntry;
+}
+
+function offered(name: string, ctx: CallContext): Found | null {
+  const snapshot = currentSnapshot(ctx);
+  const entry = snapshot instanceof Promise ? null : findTool(ctx, snapshot, name);
+  return snapshot instanceof Promise || !entry ? null : { snapshot, entry };
+}
+
+async function sought(name: string, ctx: CallContext): Promise<Found> {
   const current = await currentSnapshot(ctx);
   const known = findTool(ctx, current, name);
   if (known) return { snapshot: current, entry: known };
@@ -80,16 +100,10 @@ function nobodyToAsk(name: string, ctx: CallContext): Outcome {
   return errorResult(text, ctx, new GatewayError("forbidden", "approval needed"));
 }
 
-async function* caught(reply: Reply, ctx: CallContext): AsyncGenerator<Notification, Outcome, void> {
-  try {
-    return yield* reply;
-  } catch (thrown) {
-    return targetFailure(thrown, ctx);
-  }
-}
-
-async function checked(outcome: Outcome, ctx: CallContext, snapshot: Snapshot, entry: ToolEntry): Promise<Outcome> {
-  if (!entry.checkOutput || outcome.type !== "complete" || outcome.isError) return outcome;
+/** The reply, unless its result does not fit the tool's output schema. */
+async function* fitting(reply: Reply, ctx: CallContext, snapshot: Snapshot, entry: ToolEntry): Reply {
+  const outcome = yield* reply;
+  if (outcome.type !== "complete" || outcome.isError) return outcome;
   const structured = memberOf(outcome.result, "structuredContent");
   const problems = await validateOutput(ctx.platform, snapshot, entry, structured);
   if (problems.length === 0) return outcome;

@@ -4,7 +4,7 @@ import { openCall } from "../gateway/context.ts";
 import { type Around, handle } from "../gateway/handle.ts";
 import type { CallSignal, Client } from "../gateway/signal.ts";
 import { GatewayError } from "../model/error.ts";
-import type { Call, Reply } from "../model/call.ts";
+import type { Call } from "../model/call.ts";
 import type { CatalogVersion } from "../model/catalog.ts";
 import type { Platform, RequestContext, SessionHandle } from "../model/context.ts";
 import { hasScope } from "../model/identity.ts";
@@ -87,7 +87,11 @@ export class Exchange {
     const { ctx, signal } = this.#open(incoming.call.method, codec.revision, manner, canAsk);
     const around: Around | undefined = session && canAsk ? (run) => withRounds(incoming.call, ctx, session, run) : undefined;
     const running = session && incoming.call.method !== "initialize" ? cancellable(incoming, session, request.platform, signal) : null;
-    const reply = released(handle(incoming.call, ctx, around), signal, running);
+    const ended = () => {
+      running?.end();
+      signal.release();
+    };
+    const reply = handle(incoming.call, ctx, around ? { around, ended } : { ended });
     return {
       incoming,
       codec,
@@ -118,14 +122,5 @@ function cancellable({ id }: Incoming, session: SessionHandle, platform: Platfor
   );
   signal.onArm = () => running.begin();
   return running;
-}
-
-async function* released(reply: Reply, signal: CallSignal, running: Running | null): Reply {
-  try {
-    return yield* reply;
-  } finally {
-    running?.end();
-    signal.release();
-  }
 }
 

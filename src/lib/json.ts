@@ -131,9 +131,10 @@ export function elementsOf(text: JsonText): JsonText[] | null {
  * The text and the new values must be valid JSON.
  */
 export function editObject(text: JsonText, edit: Edit): JsonText {
+  const changes = edit.set ?? {};
+  if (holdsNone(text, edit.drop ?? []) && holdsNone(text, Object.keys(changes))) return withFirst(text, changes);
   const slices = slicesOf(text, 1);
   if (!slices) return text;
-  const changes = edit.set ?? {};
   const absent = new Set(Object.keys(changes));
   const kept: string[] = [];
   const body = text.indexOf("{") + 1;
@@ -149,13 +150,37 @@ export function editObject(text: JsonText, edit: Edit): JsonText {
     changed ||= value !== was;
     from = end + 1;
   }
+  const added = addedMembers(absent, changes);
+  if (!changed && added.length === 0) return text;
+  return text.slice(0, body) + added.concat(kept).join(",") + text.slice(end);
+}
+
+/**
+ * Whether no object of the text can have one of these keys: true is certain, and known without a scan. Without `\u` and `\/` there is one way to write a key.
+ * It is looked for by its end, because quotes are everywhere.
+ */
+function holdsNone(text: string, keys: readonly string[]): boolean {
+  const isRewritten = text.includes("\\") && (text.includes("\\u") || text.includes("\\/"));
+  return !isRewritten && keys.every((key) => !text.includes(JSON.stringify(key).slice(1)));
+}
+
+/** The object with new members in front of all others. */
+function withFirst(text: JsonText, changes: Readonly<Record<string, Change>>): JsonText {
+  const start = pastSpace(text, 0);
+  if (text.charCodeAt(start) !== OPEN_BRACE) return text;
+  const added = addedMembers(Object.keys(changes), changes);
+  if (added.length === 0) return text;
+  const isEmpty = text.charCodeAt(pastSpace(text, start + 1)) === CLOSE_BRACE;
+  return text.slice(0, start + 1) + added.join(",") + (isEmpty ? "" : ",") + text.slice(start + 1);
+}
+
+function addedMembers(keys: Iterable<string>, changes: Readonly<Record<string, Change>>): string[] {
   const added: string[] = [];
-  for (const key of absent) {
+  for (const key of keys) {
     const value = apply(changes[key], null);
     if (value !== null) added.push(`${JSON.stringify(key)}:${value}`);
   }
-  if (!changed && added.length === 0) return text;
-  return text.slice(0, body) + added.concat(kept).join(",") + text.slice(end);
+  return added;
 }
 
 function apply(change: Change | undefined, was: JsonText | null): JsonText | null {

@@ -41,9 +41,13 @@ export function decide(policy: Policy, facts: { principal: Principal; entry: Sub
  */
 export function visible(policy: Policy, principal: Principal, entry: Subject): boolean {
   if (barrier(principal, entry)) return false;
-  const rules = policy.rules.filter((rule) => concerns(rule, principal) && covers(rule, policy, entry));
-  if (rules.some((rule) => strictness(rule.effect) === DENY && rule.when.length === 0)) return false;
-  return policy.defaultEffect === "allow" || rules.some((rule) => strictness(rule.effect) < DENY);
+  let opens = policy.defaultEffect === "allow";
+  for (const rule of policy.rules) {
+    if (!concerns(rule, principal) || !covers(rule, policy, entry)) continue;
+    if (strictness(rule.effect) < DENY) opens = true;
+    else if (rule.when.length === 0) return false;
+  }
+  return opens;
 }
 
 /** Principals with equal text see the same tools of the same snapshot. */

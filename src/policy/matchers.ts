@@ -1,18 +1,22 @@
 import type { Matcher } from "../model/catalog.ts";
-import { isObject, type JsonValue } from "../model/json.ts";
+import { isObject, type JsonObject, type JsonValue } from "../model/json.ts";
 
 /** `misfit`: the argument is of a type the matcher cannot speak about, so nothing may be concluded from it. */
 export type Fit = "yes" | "no" | "misfit";
 
-type Found = { at: "value"; value: JsonValue } | { at: "absent" } | { at: "misfit" };
+/** What a pointer leads to when it does not lead to a value. */
+const ABSENT = Symbol("absent");
+const MISFIT = Symbol("misfit");
+type Found = JsonValue | typeof ABSENT | typeof MISFIT;
+
+const NONE: JsonObject = Object.freeze({});
 
 /** Whether one condition holds for the arguments. Total: every matcher and every value gets an answer. Absent arguments are `{}`. */
 export function fit(matcher: Matcher, args: JsonValue | undefined): Fit {
-  const found = lookUp(matcher.pointer, args ?? {});
-  if (found.at === "misfit") return "misfit";
-  if (matcher.op === "exists") return yes((found.at === "value") === matcher.value);
-  if (found.at === "absent") return "no";
-  const { value } = found;
+  const value = lookUp(matcher.pointer, args ?? NONE);
+  if (value === MISFIT) return "misfit";
+  if (matcher.op === "exists") return yes((value !== ABSENT) === matcher.value);
+  if (value === ABSENT) return "no";
   switch (matcher.op) {
     case "equals":
       return equal(matcher.value, value);
@@ -29,9 +33,13 @@ export function fit(matcher: Matcher, args: JsonValue | undefined): Fit {
 
 /** All of them together: one `no` settles it; otherwise one misfit spoils it. No conditions: `yes`. */
 export function fitAll(matchers: readonly Matcher[], args: JsonValue | undefined): Fit {
-  const fits = matchers.map((matcher) => fit(matcher, args));
-  if (fits.includes("no")) return "no";
-  return fits.includes("misfit") ? "misfit" : "yes";
+  let all: Fit = "yes";
+  for (const matcher of matchers) {
+    const one = fit(matcher, args);
+    if (one === "no") return "no";
+    if (one === "misfit") all = "misfit";
+  }
+  return all;
 }
 
 function any(fits: readonly Fit[]): Fit {
@@ -59,26 +67,28 @@ function same(a: JsonValue, b: JsonValue): boolean {
 
 /** RFC 6901. A step into what has no members, and a pointer that is none, are misfits; a member that is not there is absent. */
 function lookUp(pointer: string, root: JsonValue): Found {
-  if (pointer === "") return { at: "value", value: root };
-  if (!pointer.startsWith("/") || (pointer.includes("~") && /~(?![01])/.test(pointer))) return { at: "misfit" };
+  if (pointer === "") return root;
+  if (!pointer.startsWith("/") || (pointer.includes("~") && /~(?![01])/.test(pointer))) return MISFIT;
   let value = root;
-  for (const step of pointer.slice(1).split("/")) {
+  for (let at = 0; at >= 0; ) {
+    const next = pointer.indexOf("/", at + 1);
+    const step = pointer.slice(at + 1, next < 0 ? undefined : next);
     const found = member(value, step.includes("~") ? step.replaceAll("~1", "/").replaceAll("~0", "~") : step);
-    if (found.at !== "value") return found;
-    value = found.value;
+    if (typeof found === "symbol") return found;
+    value = found;
+    at = next;
   }
-  return { at: "value", value };
+  return value;
 }
 
 function member(value: JsonValue, name: string): Found {
   if (Array.isArray(value)) {
-    if (!/^(?:0|[1-9]\d*)$/.test(name)) return { at: "misfit" };
+    if (!/^(?:0|[1-9]\d*)$/.test(name)) return MISFIT;
     const item = value[Number(name)];
-    return item === undefined ? { at: "absent" } : { at: "value", value: item };
+    return item === undefined ? ABSENT : item;
   }
-  if (!isObject(value)) return { at: "misfit" };
-  const item = Object.hasOwn(value, name) ? value[name] : undefined;
-  return item === undefined ? { at: "absent" } : { at: "value", value: item };
+  if (!isObject(value)) return MISFIT;
+  return Object.hasOwn(value, name) ? (value[name] ?? null) : ABSENT;
 }
 
 function yes(holds: boolean): Fit {

@@ -27,7 +27,7 @@ export function concerns(rule: Rule, principal: Principal): boolean {
 export function covers(rule: Rule, policy: Policy, subject: Subject): boolean {
   const { tools, targets, upstreams, readOnly } = rule.what;
   return (
-    (tools.length === 0 || tools.some((pattern) => matchesPattern(pattern, subject.name))) &&
+    (tools.length === 0 || matchesAny(tools, subject.name)) &&
     (targets.length === 0 || targets.includes(subject.target.kind)) &&
     (upstreams.length === 0 || upstreamNames(policy, subject.target).some((name) => upstreams.includes(name))) &&
     (readOnly === null || readOnly === isReadOnly(subject))
@@ -39,21 +39,26 @@ export function isReadOnly(subject: Pick<Subject, "annotations">): boolean {
   return subject.annotations.readOnlyHint === true;
 }
 
+function matchesAny(patterns: readonly string[], name: string): boolean {
+  for (const pattern of patterns) if (matchesPattern(pattern, name)) return true;
+  return false;
+}
+
 /** `*` stands for any characters, also none; everything else for itself. Takes time by the product of the lengths at most. */
 export function matchesPattern(pattern: string, name: string): boolean {
-  const star = pattern.indexOf("*");
+  let star = pattern.indexOf("*");
   if (star < 0) return pattern === name;
-  if (!name.startsWith(pattern.slice(0, star))) return false;
-  const [first = "", ...rest] = pattern.split("*");
-  const last = rest.pop() ?? "";
-  if (name.length < first.length + last.length || !name.endsWith(last)) return false;
-  let at = first.length;
-  for (const part of rest) {
+  const tail = pattern.length - 1 - pattern.lastIndexOf("*");
+  if (name.length < star + tail || !name.startsWith(pattern.slice(0, star)) || !name.endsWith(pattern.slice(pattern.length - tail))) return false;
+  let at = star;
+  for (let next = pattern.indexOf("*", star + 1); next >= 0; next = pattern.indexOf("*", star + 1)) {
+    const part = pattern.slice(star + 1, next);
     const found = name.indexOf(part, at);
     if (found < 0) return false;
     at = found + part.length;
+    star = next;
   }
-  return at <= name.length - last.length;
+  return at <= name.length - tail;
 }
 
 function upstreamNames(policy: Policy, target: Target): string[] {

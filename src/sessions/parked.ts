@@ -127,7 +127,7 @@ export class ParkedCall implements Asker {
   async #read(): Promise<void> {
     const { call, revision, link, name, key, session, until } = this.#start;
     const { signal } = this.#abort;
-    const ctx = { signal, onCut: cutBy(signal), revision, waitUntil: (work: Promise<unknown>) => void work };
+    const ctx = { signal, ...cutBy(signal), revision, waitUntil: (work: Promise<unknown>) => void work };
     const steps = tryLegacy({ ...call, headerParam: null }, ctx, { link: { ...link, gate: undefined, now: this.#now }, name, key, session, until, asker: this });
     try {
       for (let step = await steps.next(); ; step = await steps.next()) {

@@ -29,7 +29,7 @@ export async function* tryChannel(call: Call, ctx: CallContext, { link, name, un
   const leave = await link.gate?.enter(ctx);
   let channel: Channel | null = null;
   const stop = () => (channel ? cancel(channel.link, channel.state, request, ctx) : Promise.resolve());
-  const watch = new Watch(link, ctx.onCut, { until, onCancel: stop });
+  const watch = new Watch(link, ctx, { until, onCancel: stop });
   let finished = false;
   try {
     const open = await openChannel(link, {}, watch).catch(foreign);

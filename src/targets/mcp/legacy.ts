@@ -56,7 +56,7 @@ export async function* tryLegacy(call: Call, ctx: TryContext, { link, name, key,
   const request = legacyRequest(call, name);
   const leave = await link.gate?.enter(ctx);
   let begun = false;
-  const watch = new Watch(link, ctx.onCut, { until, onCancel: () => (begun ? cancel(link, state, request, ctx) : Promise.resolve()) });
+  const watch = new Watch(link, ctx, { until, onCancel: () => (begun ? cancel(link, state, request, ctx) : Promise.resolve()) });
   let finished = false;
   try {
     await lowerLevel(call, link, key, session, watch.signal);

@@ -32,7 +32,7 @@ export interface ModernTry {
 export async function* tryModern(call: Call, ctx: CallContext, { link, name, revision, params, until }: ModernTry): Attempting {
   const request = modernRequest(audible(call, ctx.revision), name, revision, carriedCapabilities(call, ctx.canAsk), params);
   const leave = await link.gate?.enter(ctx);
-  const watch = new Watch(link, ctx.onCut, { until });
+  const watch = new Watch(link, ctx, { until });
   try {
     const response = await post(link, request, watch.signal).catch(unreached);
     if (!(response instanceof Response)) return response;

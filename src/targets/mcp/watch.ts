@@ -1,5 +1,5 @@
 import { GatewayError } from "../../model/error.ts";
-import type { OnCut } from "../../lib/abort.ts";
+import type { Cuttable } from "../../lib/abort.ts";
 import { stop, type Timer, within } from "../../lib/clock.ts";
 import type { Link } from "./link.ts";
 
@@ -31,13 +31,13 @@ export class Watch {
   #left = 0;
   #forget = (): void => {};
 
-  constructor(link: Link, outer: OnCut, options: WatchOptions) {
+  constructor(link: Link, outer: Cuttable, options: WatchOptions) {
     this.#link = link;
     this.#options = options;
     this.#limit = link.limits.firstByteMs;
     this.#since = link.now();
     this.#until = options.until;
-    this.#forget = outer(this.#cancel);
+    this.#forget = outer.onCut(this.#cancel);
     this.#arm();
   }
 
