@@ -27,7 +27,7 @@ export interface Runtime {
 export const COMPATIBILITY = { compatibilityDate: "2026-10-23", compatibilityFlags: ["enable_request_signal", "global_fetch_strictly_public"] };
 /** Binding → class, as in wrangler.toml; a test holds the two together. */
 const OBJECTS = { AUTHORITY: "Authority", HUB: "Hub", SESSION: "Session", UPSTREAM_SESSION: "UpstreamSession", ONCE: "Once" };
-export const AUDIT_QUEUE = { maxBatchSize: 100, maxBatchTimeout: 1, maxRetries: 10 };
+export const AUDIT_QUEUE = { maxBatchSize: 20, maxBatchTimeout: 1, maxRetries: 10 };
 
 /**
  * Starts workerd with every binding local; without the dev server's proxy, which hides disconnects.
