@@ -36,7 +36,7 @@ function nameOf(at: number): string {
 
 function toolRow(name: string): ToolRow {
   const definition = JSON.stringify({ name, description: `The tool ${name}`, inputSchema: { type: "object", properties: { query: { type: "string" } } } });
-  return { name, upstream: null, source: name, target: { kind: "builtin", name }, definition, pin: null, candidate: null, candidatePin: null, description: null, enabled: true, gone: false, checkOutput: false };
+  return { name, upstream: null, source: name, target: { kind: "builtin", name }, definition, pin: null, candidate: null, candidatePin: null, description: null, enabled: true, gone: false, checkOutput: false, asks: "may" };
 }
 
 function rule(at: number): Rule {

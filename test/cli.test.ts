@@ -125,6 +125,7 @@ test.each<[string, string, string, unknown]>([
   ["tools rename a_b c_d", "PATCH", "/tools/a_b", { rename: "c_d" }],
   ["tools describe a_b better", "PATCH", "/tools/a_b", { description: "better" }],
   ["tools describe a_b --reset", "PATCH", "/tools/a_b", { description: null }],
+  ["tools asks a_b never", "PATCH", "/tools/a_b", { asks: "never" }],
   ["tools approve a_b", "POST", "/tools/a_b/approve", ""],
   ["toolset add few --tools a,b", "POST", "/toolsets", { slug: "few", tools: ["a", "b"] }],
   ["toolset remove few", "DELETE", "/toolsets/few", ""],

@@ -51,6 +51,7 @@ export async function offerAgent(ctx: RequestContext, offered: OfferedAgent): Pr
     enabled: known?.enabled ?? true,
     gone: false,
     checkOutput: isObject(outputSchema),
+    asks: "may",
   };
   await putEntries(ctx, "agent.offer", slug, { ...NOTHING, tools: [row] });
 }

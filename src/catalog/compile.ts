@@ -128,6 +128,7 @@ async function packed(shown: readonly Shown[]): Promise<{ tools: ToolEntry[]; sh
       headers: headers?.ok ? headers.params : [],
       toolsets,
       checkOutput: row.checkOutput && outputSchema !== undefined,
+      ...(row.asks === "never" && { asks: row.asks }),
     });
   }
   const texts = shards.map(({ texts: parts, bytes }) => ({ text: `[${parts.join(",")}]`, bytes }));

@@ -3,7 +3,7 @@ import { groupsOf } from "../lib/groups.ts";
 import { newId } from "../lib/ids.ts";
 import { json, sql, workspaceTx, type Query, type Row } from "../lib/sql.ts";
 import type { ChangeRecord } from "../model/audit.ts";
-import type { Rule } from "../model/catalog.ts";
+import type { Rule, ToolAsks } from "../model/catalog.ts";
 import type { RequestContext } from "../model/context.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { EntryKind, EntryRow, ToolRow, VersionRow } from "./row.ts";
@@ -139,13 +139,14 @@ function chunks(rows: readonly (ToolRow | EntryRow)[]): string[] {
 export async function updateTool(
   ctx: RequestContext,
   name: string,
-  edit: { enabled?: boolean; description?: string | null; rename?: { to: string; until: Date } },
+  edit: { enabled?: boolean; description?: string | null; asks?: ToolAsks; rename?: { to: string; until: Date } },
 ): Promise<void> {
   const workspace = ctx.workspace.id;
-  const { enabled, description, rename } = edit;
+  const { enabled, description, asks, rename } = edit;
   await change(ctx, "tool.edit", name, [
     ...(enabled === undefined ? [] : [sql`update causeway.tool set enabled = ${enabled} where workspace = ${workspace} and name = ${name}`]),
     ...(description === undefined ? [] : [sql`update causeway.tool set description = ${description} where workspace = ${workspace} and name = ${name}`]),
+    ...(asks === undefined ? [] : [sql`update causeway.tool set asks = ${asks} where workspace = ${workspace} and name = ${name}`]),
     ...(rename === undefined ? [] : renamed(workspace, name, rename)),
   ]);
 }

@@ -102,6 +102,7 @@ async function newTool({ upstream }: Importing, source: string, names: ReadonlyS
     enabled: true,
     gone: false,
     checkOutput: false,
+    asks: "may",
   };
 }
 

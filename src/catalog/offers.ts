@@ -55,6 +55,7 @@ async function toolRow(key: string, builtin: Extract<Builtin, { kind: "tool" }>,
     enabled: known?.enabled ?? true,
     gone: false,
     checkOutput: isObject(read.definition["outputSchema"]),
+    asks: "may",
   };
 }
 

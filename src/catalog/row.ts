@@ -1,5 +1,5 @@
 import type { Row } from "../lib/sql.ts";
-import type { Rule, SnapshotIndex, Target } from "../model/catalog.ts";
+import type { Rule, SnapshotIndex, Target, ToolAsks } from "../model/catalog.ts";
 import { GatewayError } from "../model/error.ts";
 import type { JsonObject, JsonText } from "../model/json.ts";
 
@@ -33,6 +33,7 @@ export interface ToolRow {
   enabled: boolean;
   gone: boolean;
   checkOutput: boolean;
+  asks: ToolAsks;
 }
 
 /** A resource, template or prompt; `name` is its exposed name, URI or URI template. */
@@ -99,6 +100,7 @@ export function toolRow(row: Row): ToolRow {
     enabled: flag(row, "enabled"),
     gone: flag(row, "gone"),
     checkOutput: flag(row, "check_output"),
+    asks: text(row, "asks") === "never" ? "never" : "may",
   };
 }
 

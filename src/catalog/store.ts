@@ -25,7 +25,7 @@ import { completed, toolsWhere } from "./text-store.ts";
 const LARGE_MS = 30_000;
 
 const UPSTREAM: Query = sql`id, slug, url, connection, revision, era_at, capabilities, instructions, timeout_ms, concurrency, check_output, synced_at`;
-const TOOL: Query = sql`name, upstream, source, target, definition, pin, candidate, candidate_pin, description, enabled, gone, check_output`;
+const TOOL: Query = sql`name, upstream, source, target, definition, pin, candidate, candidate_pin, description, enabled, gone, check_output, asks`;
 const ENTRY: Query = sql`name, upstream, source, target, definition`;
 
 export const ENTRY_TABLE: Readonly<Record<EntryKind, Query>> = {
@@ -171,6 +171,13 @@ export async function readTool(database: Database, workspace: string, name: stri
     from causeway.tool t where workspace = ${workspace} and name = ${name}`;
   const [rows = []] = await workspaceTx(database, workspace, [query], { readOnly: true });
   return rows.map(listedTool)[0] ?? null;
+}
+
+/** The tool that an upstream (its id) calls `source`. */
+export async function readSourceTool(database: Database, workspace: string, upstream: string, source: string): Promise<ToolRow | null> {
+  const query = sql`select ${TOOL} from causeway.tool where workspace = ${workspace} and upstream = ${upstream} and source = ${source}`;
+  const [rows = []] = await workspaceTx(database, workspace, [query], { readOnly: true });
+  return rows.map(toolRow)[0] ?? null;
 }
 
 /** Those of the names that tools have. */

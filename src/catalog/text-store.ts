@@ -12,7 +12,7 @@ const NEXT_BYTES = 4 * MiB;
  */
 export function toolsWhere(condition: Query): Query {
   return sql`
-    select name, upstream, source, target, pin, candidate_pin, description, enabled, gone, check_output, version, bytes, upto > ${FIRST_BYTES} as cut,
+    select name, upstream, source, target, pin, candidate_pin, description, enabled, gone, check_output, asks, version, bytes, upto > ${FIRST_BYTES} as cut,
       case when upto <= ${FIRST_BYTES} then definition end as definition, case when upto <= ${FIRST_BYTES} then candidate end as candidate
     from (select *, sum(bytes) over (order by name collate "C") as upto
       from (select *, xmin::text as version, coalesce(octet_length(definition), 0) + coalesce(octet_length(candidate), 0) as bytes from causeway.tool where ${condition}) sized) summed

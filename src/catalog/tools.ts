@@ -1,10 +1,11 @@
+import type { ToolAsks } from "../model/catalog.ts";
 import type { RequestContext } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
 import { isObject, type JsonValue } from "../model/json.ts";
 import { approveCandidate, updateTool } from "./edit-store.ts";
 import { checkToolName } from "./names.ts";
 import { publish } from "./publish.ts";
-import { readTool, readTools, type ListedTool } from "./store.ts";
+import { readSourceTool, readTool, readTools, type ListedTool } from "./store.ts";
 
 /** `new`: never approved; `changed`: the approved text works on, what the upstream shows now waits for approval; `gone`: the upstream shows it no more. */
 export type ToolStatus = "offered" | "disabled" | "new" | "changed" | "gone";
@@ -18,6 +19,15 @@ export interface ToolView {
   kind: "agent" | "mcp" | "builtin";
   /** Slug. */
   upstream: string | null;
+  asks: ToolAsks;
+}
+
+export interface ToolEdit {
+  enabled?: boolean;
+  rename?: string;
+  /** null: the target's own again. */
+  description?: string | null;
+  asks?: ToolAsks;
 }
 
 const PAGE = 200;
@@ -31,19 +41,27 @@ export async function listTools(ctx: RequestContext, page: { after?: string; lim
   return { items, after: rows.length > limit ? (items[items.length - 1]?.name ?? null) : null };
 }
 
-/** Enables, disables, renames or describes a tool, and publishes. `description` null: the target's own again. Errors: `not_found`, `invalid`, `conflict`. */
-export async function setTool(ctx: RequestContext, name: string, edit: { enabled?: boolean; rename?: string; description?: string | null }): Promise<ToolView> {
+/** Changes what of the edit is not so already, and publishes. Errors: `not_found`, `invalid`, `conflict`. */
+export async function setTool(ctx: RequestContext, name: string, edit: ToolEdit): Promise<ToolView> {
   const before = await existing(ctx, name);
-  const { enabled, rename, description } = edit;
+  const { enabled, rename, description, asks } = edit;
   if (rename !== undefined) checkToolName("rename", rename);
   const until = new Date(ctx.platform.now() + TOMBSTONE_MS);
-  await updateTool(ctx, name, {
-    ...(enabled !== undefined && { enabled }),
-    ...(description !== undefined && { description }),
+  const changed = {
+    ...(enabled !== undefined && enabled !== before.enabled && { enabled }),
+    ...(description !== undefined && description !== before.description && { description }),
+    ...(asks !== undefined && asks !== before.asks && { asks }),
     ...(rename !== undefined && rename !== before.name && { rename: { to: rename, until } }),
-  });
+  };
+  if (Object.keys(changed).length > 0) await updateTool(ctx, name, changed);
   await publish(ctx);
   return viewOf(await existing(ctx, rename ?? name));
+}
+
+/** What experience says against an `asks: never`: from the next version on the tool may ask. `source`: what the upstream (its id) calls it. */
+export async function noteAsking(ctx: RequestContext, upstream: string, source: string): Promise<void> {
+  const tool = await readSourceTool(ctx.platform.database, ctx.workspace.id, upstream, source);
+  if (tool?.asks === "never") await setTool(ctx, tool.name, { asks: "may" });
 }
 
 /** What the upstream shows now becomes what the workspace offers, and is published. Errors: `not_found`, `conflict` when nothing waits or it changed again. */
@@ -72,6 +90,7 @@ function viewOf(row: ListedTool): ToolView {
     status: statusOf(row),
     kind: row.target.kind,
     upstream: row.upstreamSlug,
+    asks: row.asks,
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { Argument, type Command } from "commander";
 import { z } from "zod";
 import { workspaceApi } from "./api.ts";
 import { addCall } from "./call.ts";
@@ -10,6 +10,7 @@ const Tool = z.looseObject({
   kind: z.string(),
   upstream: z.string().nullish(),
   description: z.string().nullish(),
+  asks: z.string().nullish(),
 });
 type Tool = z.infer<typeof Tool>;
 
@@ -25,7 +26,7 @@ export function toolCommands(program: Command, io: Io): void {
     .description("list all tools")
     .action(async (_options: unknown, command: Command) => {
       const { value, json } = await workspaceApi(io, command).all("tools", Tool);
-      show(io, command, json, () => table(["name", "state", "from", "description"], value.map(row), "no tools"));
+      show(io, command, json, () => table(["name", "state", "from", "asks", "description"], value.map(row), "no tools"));
     });
 
   tools
@@ -59,6 +60,13 @@ export function toolCommands(program: Command, io: Io): void {
     });
 
   tools
+    .command("asks")
+    .description("say whether a tool may ask its client in the middle of a call; calls of one that never does need no object")
+    .argument("<name>")
+    .addArgument(new Argument("<asks>").choices(["may", "never"]))
+    .action((name: string, asks: string, _options: unknown, command: Command) => change(command, name, { asks }, `${name} ${asks === "may" ? "may ask" : "never asks"}`));
+
+  tools
     .command("approve")
     .description("approve what changed in a quarantined tool, and publish")
     .argument("<name>")
@@ -71,5 +79,5 @@ export function toolCommands(program: Command, io: Io): void {
 }
 
 function row(tool: Tool): (string | null | undefined)[] {
-  return [tool.name, tool.status, tool.upstream ?? tool.kind, short(tool.description, 60)];
+  return [tool.name, tool.status, tool.upstream ?? tool.kind, tool.asks === "never" ? "never" : null, short(tool.description, 60)];
 }

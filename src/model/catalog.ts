@@ -21,6 +21,9 @@ export interface HeaderParam {
   path: string[];
 }
 
+/** Whether a legacy upstream's tool asks its client in the middle of a call. `never` is believed until it does. */
+export type ToolAsks = "may" | "never";
+
 /** What the index knows of a tool: enough to decide and dispatch without its shard. */
 export interface ToolEntry {
   name: string;
@@ -37,6 +40,8 @@ export interface ToolEntry {
   toolsets: string[];
   /** `structuredContent` is validated against `outputSchema` on return. */
   checkOutput: boolean;
+  /** Absent: it may. */
+  asks?: "never";
 }
 
 /** Resource, template or prompt: few enough to live in the index whole. `text` is the entry as clients see it. */

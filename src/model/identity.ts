@@ -39,6 +39,11 @@ export interface Principal {
   expiresAt: number | null;
 }
 
+/** Who acts when the gateway does something of its own accord. */
+export function gatewayItself(workspace: string): Principal {
+  return { kind: "system", id: "system", name: "the gateway", workspace, role: null, scopes: [], readOnly: false, toolset: null, expiresAt: null };
+}
+
 export function hasScope(principal: Principal, scope: Scope): boolean {
   return principal.scopes.includes(scope);
 }

@@ -2,6 +2,7 @@ import { wait } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
 import { log } from "../lib/log.ts";
 import type { Platform, RequestContext } from "../model/context.ts";
+import { gatewayItself } from "../model/identity.ts";
 import type { WatchedUpstream } from "./watch.ts";
 
 /** Announcements within this time are one; every principal who listens has a stream of its own that hears the same. */
@@ -39,7 +40,6 @@ export class Drift {
   }
 
   #context({ workspace }: WatchedUpstream): RequestContext {
-    const principal = { kind: "system" as const, id: "system", name: "the gateway", workspace: workspace.id, role: null, scopes: [], readOnly: false, toolset: null, expiresAt: null };
-    return { platform: this.#platform, workspace, principal, requestId: newId("req"), origin: "", limits: this.#platform.config.limits, waitUntil: () => undefined };
+    return { platform: this.#platform, workspace, principal: gatewayItself(workspace.id), requestId: newId("req"), origin: "", limits: this.#platform.config.limits, waitUntil: () => undefined };
   }
 }

@@ -2,6 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { approveTool, listTools, setTool } from "../../catalog/tools.ts";
 import { answers, body, ofWorkspace, page, paging, route, type Api } from "./route.ts";
 
+const Asks = z.enum(["may", "never"]);
 const Tool = z
   .object({
     name: z.string(),
@@ -11,6 +12,7 @@ const Tool = z
     status: z.enum(["offered", "disabled", "new", "changed", "gone"]).openapi({ description: "new and changed wait for approval." }),
     kind: z.enum(["agent", "mcp", "builtin"]),
     upstream: z.string().nullable(),
+    asks: Asks.openapi({ description: "Whether it may ask its client in the middle of a call (upstreams older than 2026-07-28). never: its calls need no object; one that asks after all is refused once, and is may again." }),
   })
   .openapi("Tool");
 const Edit = z
@@ -18,8 +20,9 @@ const Edit = z
     enabled: z.boolean().optional(),
     rename: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, "must be 1 to 64 of A-Z, a-z, 0-9, _ and -").optional(),
     description: z.string().min(1).max(8_192).nullable().optional().openapi({ description: "null: the upstream's own again." }),
+    asks: Asks.optional(),
   })
-  .refine((edit) => Object.keys(edit).length > 0, "must name enabled, rename or description");
+  .refine((edit) => Object.keys(edit).length > 0, "must name enabled, rename, description or asks");
 const ofTool = ofWorkspace.extend({ tool: z.string() });
 
 export function toolRoutes(app: Api): void {
@@ -34,7 +37,7 @@ export function toolRoutes(app: Api): void {
 
   app.openapi(
     route("PATCH /api/v1/workspaces/{workspace}/tools/{tool}", {
-      summary: "Enable, disable, rename or describe a tool, and publish",
+      summary: "Enable, disable, rename or describe a tool, or say whether it asks, and publish",
       description: "Calls by the old name of a renamed tool still arrive for 90 days.",
       request: { params: ofTool, body: body(Edit) },
       responses: answers("The tool", Tool),

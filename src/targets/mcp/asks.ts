@@ -9,8 +9,9 @@ const MAX_ENTRIES = 10_000;
 /** Named cache: whose call of what → calls in a row that asked nothing; a tool that has asked may always ask again. */
 const quiet = new Map<string, number>();
 
-export function mayAsk(owner: string): boolean {
-  return (quiet.get(owner) ?? 0) < QUIET_CALLS;
+/** `never`: an admin says so of the tool; believed until it is known better here. */
+export function mayAsk(owner: string, never: boolean): boolean {
+  return (quiet.get(owner) ?? (never ? QUIET_CALLS : 0)) < QUIET_CALLS;
 }
 
 export function noteAsked(owner: string): void {

@@ -2,23 +2,20 @@ import type { Call, Notification, Outcome, Reply } from "../../model/call.ts";
 import type { HeaderParam, Target, ToolEntry, UpstreamEntry } from "../../model/catalog.ts";
 import type { CallContext, Snapshot } from "../../model/context.ts";
 import { GatewayError, toGatewayError } from "../../model/error.ts";
-import type { JsonObject } from "../../model/json.ts";
 import { askableIn } from "../../protocol/capabilities.ts";
 import { headerParamsOf } from "../../protocol/headers.ts";
-import { METHODS } from "../../protocol/methods.ts";
 import { isModern, LEGACY } from "../../protocol/revisions.ts";
 import type { Attempt, Attempting } from "./attempt.ts";
-import { mayAsk, noteAsked, noteQuiet, Surprise } from "./asks.ts";
+import { type Asking, askingAttempt } from "./asking.ts";
 import { enter, type Verdict } from "./breakers.ts";
 import { mayBeChannel } from "./channel.ts";
 import { tryChannel } from "./channel-call.ts";
 import { ERA_HORIZON_MS, type EraVerdict, rememberedEra, rememberEra } from "./eras.ts";
 import { isFault } from "./errors.ts";
-import { type LegacyTry, tryLegacy } from "./legacy.ts";
 import { type Link, linkOf } from "./link.ts";
 import { listedTool } from "./list.ts";
 import { tryModern } from "./modern.ts";
-import { parkedOf, resumeParked, runParked } from "./parked.ts";
+import { parkedOf, resumeParked } from "./parked.ts";
 import { discover } from "./probe.ts";
 import { joinSession, sessionKey } from "./session.ts";
 
@@ -32,6 +29,8 @@ interface Journey {
   link: Link;
   name: string;
   params: readonly HeaderParam[];
+  /** Who asks, should the upstream ask in the middle. */
+  asking: Asking;
   until: number;
   /** A session id the upstream no longer knows. */
   stale: string | null;
@@ -55,7 +54,8 @@ export async function* invokeMcp(target: McpTarget, call: Call, ctx: CallContext
     const owner = ownerOf(target, call, ctx);
     if (parked) return yield* resumeParked(parked, owner, call, ctx);
     const entry = call.method === "tools/call" ? toolOf(snapshot, target, upstream, call) : null;
-    const outcome = yield* travel(await journeyOf(target, call, ctx, upstream, entry), owner, isRepeatable(call, entry));
+    const asking = { owner, target, never: entry?.asks === "never" ? ctx.version.number : null };
+    const outcome = yield* travel(await journeyOf(call, ctx, upstream, entry, asking), isRepeatable(call, entry));
     verdict = "well";
     return outcome;
   } catch (thrown) {
@@ -67,17 +67,17 @@ export async function* invokeMcp(target: McpTarget, call: Call, ctx: CallContext
   }
 }
 
-async function journeyOf(target: McpTarget, call: Call, ctx: CallContext, upstream: UpstreamEntry, entry: ToolEntry | null): Promise<Journey> {
+async function journeyOf(call: Call, ctx: CallContext, upstream: UpstreamEntry, entry: ToolEntry | null, asking: Asking): Promise<Journey> {
   const link = await linkOf(upstream, ctx);
   const until = Math.min(ctx.deadline, link.now() + upstream.timeoutMs);
-  return { call, ctx, upstream, link, name: target.name, params: entry?.headers ?? [], until, stale: null, unsure: false };
+  return { call, ctx, upstream, link, name: asking.target.name, params: entry?.headers ?? [], asking, until, stale: null, unsure: false };
 }
 
 /** Tries until one ends, each reason to try again good for one more. */
-async function* travel(journey: Journey, owner: string, repeatable: boolean): AsyncGenerator<Notification, Outcome, void> {
+async function* travel(journey: Journey, repeatable: boolean): AsyncGenerator<Notification, Outcome, void> {
   const tried: Attempt[] = [];
   for (;;) {
-    const attempt = yield* tryOnce(journey, owner);
+    const attempt = yield* tryOnce(journey);
     if (attempt.type === "end") return attempt.outcome;
     const { why, error } = attempt;
     if (tried.some((earlier) => earlier.type === "again" && earlier.why === why) || (why === "connection" && !repeatable)) throw error;
@@ -87,7 +87,7 @@ async function* travel(journey: Journey, owner: string, repeatable: boolean): As
   }
 }
 
-async function* tryOnce(journey: Journey, owner: string): Attempting {
+async function* tryOnce(journey: Journey): Attempting {
   const { call, ctx, upstream, link, name, params, until } = journey;
   const era = await eraOf(journey);
   if (isModern(era.revision)) return yield* tryModern(call, ctx, { link, name, revision: era.revision, params, until });
@@ -100,27 +100,8 @@ async function* tryOnce(journey: Journey, owner: string): Attempting {
   if (!joined.ok && joined.foreign) return { type: "again", why: "era", error: joined.error };
   if (!joined.ok) throw joined.error;
   const { session } = joined;
-  const attempt = yield* legacyAttempt(call, ctx, { link, name, key, session, until }, owner, capabilities);
+  const attempt = yield* askingAttempt(call, ctx, { link, name, key, session, until }, journey.asking, capabilities);
   journey.stale = attempt.type === "again" && attempt.why === "session" ? session.state.id : null;
-  return attempt;
-}
-
-/**
- * Where a call runs is decided before it starts, because an open stream cannot change hands: in an object when its tool may ask and
- * the client can be asked, else here. A question that comes here all the same is refused, and the tool's next call runs in an object.
- */
-async function* legacyAttempt(call: Call, ctx: CallContext, leg: LegacyTry, owner: string, capabilities: JsonObject): Attempting {
-  if (Object.keys(capabilities).length === 0 || !METHODS.get(call.method)?.mrtr) return yield* tryLegacy(call, ctx, leg);
-  if (!mayAsk(owner)) {
-    const asker = new Surprise();
-    const attempt = yield* tryLegacy(call, ctx, { ...leg, asker });
-    if (!asker.asked) return attempt;
-    noteAsked(owner);
-    throw new GatewayError("upstream", "the upstream asked something that it had not asked before, and was refused; call again to be asked", { data: { reason: "asked" } });
-  }
-  const attempt = yield* runParked(call, ctx, leg, owner, capabilities);
-  if (attempt.type === "end" && attempt.outcome.type === "input_required") noteAsked(owner);
-  else if (attempt.type === "end") noteQuiet(owner);
   return attempt;
 }
 
