@@ -147,6 +147,9 @@ const ROWS: [string, Post, string][] = [
   ["modern header, removed method, no envelope", { headers: headersFor("ping"), body: request("ping") }, "400 -32602"],
 
   // MCP-Protocol-Version against the envelope
+  ["a legacy header of a client known to lag", { headers: { ...LIST, "MCP-Protocol-Version": "2025-11-25" }, body: list({ ...META, [CLIENT]: { name: "claude-code", version: "2" } }) }, "modern"],
+  ["a legacy header of another client", { headers: { ...LIST, "MCP-Protocol-Version": "2025-11-25" }, body: list({ ...META, [CLIENT]: { name: "claude-codex", version: "2" } }) }, "400 -32020"],
+  ["an unknown header of a client known to lag", { headers: { ...LIST, "MCP-Protocol-Version": "2026-01-01" }, body: list({ ...META, [CLIENT]: { name: "claude-code", version: "2" } }) }, "400 -32020"],
   ["no version header", { headers: without(LIST, "MCP-Protocol-Version"), body: list() }, "400 -32020"],
   ["a legacy version header", { headers: { ...LIST, "MCP-Protocol-Version": "2025-11-25" }, body: list() }, "400 -32020"],
   ["an empty version header", { headers: { ...LIST, "MCP-Protocol-Version": "" }, body: list() }, "400 -32020"],

@@ -25,12 +25,19 @@ export interface OriginalNames {
   prompts: ReadonlyMap<string, PromptEntry>;
 }
 
+/** Tool names as a client gets them that takes no longer ones, by the tool's own name, and back. */
+export interface ShortNames {
+  short: ReadonlyMap<string, string>;
+  full: ReadonlyMap<string, string>;
+}
+
 interface Kinds {
   snapshot: Snapshot;
   text: JsonText;
   page: BuiltPage;
   checks: ToolChecks;
   names: OriginalNames;
+  short: ShortNames;
 }
 
 interface Kept<Value> {
@@ -44,7 +51,7 @@ interface Kept<Value> {
 
 type Held = { [Kind in keyof Kinds]: Map<string, Kept<Kinds[Kind]>> };
 
-const held: Held = { snapshot: new Map(), text: new Map(), page: new Map(), checks: new Map(), names: new Map() };
+const held: Held = { snapshot: new Map(), text: new Map(), page: new Map(), checks: new Map(), names: new Map(), short: new Map() };
 /** All of them, the next to go first. */
 const order = new Set<Kept<unknown>>();
 const total = { bytes: 0 };

@@ -17,11 +17,20 @@ const TOOLSET_SLUG = /^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/;
 export async function exposedName(upstream: string, name: string, taken: (name: string) => boolean): Promise<string> {
   const wanted = `${upstream}_${name}`;
   if (ALLOWED.test(wanted) && !taken(wanted)) return wanted;
-  const clean = wanted.replace(/[^A-Za-z0-9_-]/gu, "_").slice(0, MAX_CHARS - HASH_CHARS - 1);
+  return marked(wanted.replace(/[^A-Za-z0-9_-]/gu, "_"), [upstream, name], MAX_CHARS, taken);
+}
+
+/** The name of at most so many characters (8 at least) by which a client knows a tool whose own name is longer than it takes. Not stored. */
+export function shortName(name: string, chars: number, taken: (name: string) => boolean): Promise<string> {
+  return marked(name, [name], chars, taken);
+}
+
+async function marked(text: string, of: readonly string[], chars: number, taken: (name: string) => boolean): Promise<string> {
+  const kept = text.slice(0, chars - HASH_CHARS - 1);
   for (let attempt = 0; ; attempt++) {
-    const hash = await sha256(JSON.stringify([upstream, name, attempt]));
-    const marked = `${clean}_${hash.slice(0, HASH_CHARS)}`;
-    if (!taken(marked)) return marked;
+    const hash = await sha256(JSON.stringify([...of, attempt]));
+    const name = `${kept}_${hash.slice(0, HASH_CHARS)}`;
+    if (!taken(name)) return name;
   }
 }
 

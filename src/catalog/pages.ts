@@ -4,11 +4,13 @@ import type { PromptEntry, ResourceEntry, TemplateEntry, ToolEntry } from "../mo
 import type { CallContext, Snapshot } from "../model/context.ts";
 import type { JsonText } from "../model/json.ts";
 import { visibilityClass } from "../policy/decide.ts";
+import { type ClientProfile, UNKNOWN_CLIENT } from "../protocol/profiles.ts";
 import { appUriOf, withAppUri } from "./apps.ts";
 import { keep, recall, type BuiltPage } from "./cache.ts";
 import { openCursor, sealCursor, type ListKind, type Place } from "./cursor.ts";
 import { catalogKey } from "./kv.ts";
 import { isOffered, soleUpstream } from "./offering.ts";
+import { shortNames } from "./shortened.ts";
 import { loadSnapshot, toolText } from "./snapshot.ts";
 
 /** One page of a list. */
@@ -22,35 +24,35 @@ export interface Page {
  * Up to `pageItems` tools or `pageBytes` bytes that this caller may see on this endpoint, in the order of their names.
  * A cursor goes on in the version it was made for, shown by the rules of the current one. Throws `invalid` for a bad cursor.
  */
-export function toolsPage(ctx: CallContext, snapshot: Snapshot, cursor: string | null): Promise<Page> | Page {
-  return page(ctx, snapshot, "tools", cursor);
+export function toolsPage(ctx: CallContext, snapshot: Snapshot, cursor: string | null, client: ClientProfile = UNKNOWN_CLIENT): Promise<Page> | Page {
+  return page(ctx, snapshot, "tools", cursor, client);
 }
 
 /** The same for resources, resource templates and prompts. */
-export function entriesPage(ctx: CallContext, snapshot: Snapshot, kind: Exclude<ListKind, "tools">, cursor: string | null): Promise<Page> | Page {
-  return page(ctx, snapshot, kind, cursor);
+export function entriesPage(ctx: CallContext, snapshot: Snapshot, kind: Exclude<ListKind, "tools">, cursor: string | null, client: ClientProfile = UNKNOWN_CLIENT): Promise<Page> | Page {
+  return page(ctx, snapshot, kind, cursor, client);
 }
 
-function page(ctx: CallContext, snapshot: Snapshot, kind: ListKind, cursor: string | null): Promise<Page> | Page {
-  if (cursor !== null) return pageAfter(ctx, snapshot, kind, cursor);
+function page(ctx: CallContext, snapshot: Snapshot, kind: ListKind, cursor: string | null, client: ClientProfile): Promise<Page> | Page {
+  if (cursor !== null) return pageAfter(ctx, snapshot, kind, cursor, client);
   const first = { hash: snapshot.hash, offset: 0 };
-  const known = recall("page", pageKey(ctx, snapshot, kind, first));
+  const known = recall("page", pageKey(ctx, snapshot, kind, first, client));
   if (known?.next === null) return { items: known.items, nextCursor: null };
-  return pageAt(ctx, snapshot, snapshot, kind, first);
+  return pageAt(ctx, snapshot, snapshot, kind, first, client);
 }
 
-async function pageAfter(ctx: CallContext, snapshot: Snapshot, kind: ListKind, cursor: string): Promise<Page> {
+async function pageAfter(ctx: CallContext, snapshot: Snapshot, kind: ListKind, cursor: string, client: ClientProfile): Promise<Page> {
   const place = await openCursor(ctx, kind, cursor);
   const version = place.hash === snapshot.hash ? snapshot : await loadSnapshot(ctx.platform, ctx.workspace.id, place.hash);
-  return pageAt(ctx, snapshot, version, kind, place);
+  return pageAt(ctx, snapshot, version, kind, place, client);
 }
 
 /** `current` decides what may be seen, `version` holds the entries. */
-async function pageAt(ctx: CallContext, current: Snapshot, version: Snapshot, kind: ListKind, place: Place): Promise<Page> {
-  const key = pageKey(ctx, current, kind, place);
+async function pageAt(ctx: CallContext, current: Snapshot, version: Snapshot, kind: ListKind, place: Place, client: ClientProfile): Promise<Page> {
+  const key = pageKey(ctx, current, kind, place, client);
   let built = recall("page", key);
   if (!built) {
-    built = await build(ctx, current, version, kind, place.offset);
+    built = await build(ctx, current, version, kind, place.offset, client);
     keep("page", key, built, built.items.length);
   }
   const nextCursor = built.next === null ? null : await sealCursor(ctx, kind, { hash: place.hash, offset: built.next });
@@ -58,13 +60,15 @@ async function pageAt(ctx: CallContext, current: Snapshot, version: Snapshot, ki
 }
 
 /** Everything a page depends on but the caller itself. */
-function pageKey(ctx: CallContext, current: Snapshot, kind: ListKind, place: Place): string {
+function pageKey(ctx: CallContext, current: Snapshot, kind: ListKind, place: Place, { nameChars, onePage }: ClientProfile): string {
+  const shown = nameChars === undefined && onePage === undefined ? "" : ` ${nameChars ?? ""} ${onePage ?? ""}`;
   const seen = visibilityClass(current.index, ctx.principal);
-  return `${catalogKey(ctx.workspace.id, place.hash)} ${current.hash} ${kind} ${ctx.toolset ?? ""} ${place.offset} ${seen}`;
+  return `${catalogKey(ctx.workspace.id, place.hash)} ${current.hash} ${kind} ${ctx.toolset ?? ""} ${place.offset} ${seen}${shown}`;
 }
 
-async function build(ctx: CallContext, current: Snapshot, version: Snapshot, kind: ListKind, offset: number): Promise<BuiltPage> {
-  const { pageItems, pageBytes } = current.limits;
+async function build(ctx: CallContext, current: Snapshot, version: Snapshot, kind: ListKind, offset: number, client: ClientProfile): Promise<BuiltPage> {
+  const { pageItems, pageBytes } = pageLimits(current, client);
+  const { short } = await shortNames(ctx, version, client.nameChars);
   const entries: readonly Entry[] = version.index[kind];
   const original = soleUpstream(ctx, version) !== null;
   const texts: JsonText[] = [];
@@ -72,12 +76,19 @@ async function build(ctx: CallContext, current: Snapshot, version: Snapshot, kin
   for (let at = offset; at < entries.length; at++) {
     const entry = entries[at];
     if (!entry || ("unlisted" in entry && entry.unlisted) || !isOffered(ctx, current, nameOf(entry), entry)) continue;
-    const text = await textOf(ctx, version, entry, original);
+    const name = "shard" in entry ? short.get(entry.name) : undefined;
+    const shown = await textOf(ctx, version, entry, original);
+    const text = name === undefined ? shown : editObject(shown, { set: { name: JSON.stringify(name) } });
     bytes += utf8Length(text) + 1;
     if (texts.length > 0 && (texts.length >= pageItems || bytes > pageBytes)) return { items: `[${texts.join(",")}]`, next: at };
     texts.push(text);
   }
   return { items: `[${texts.join(",")}]`, next: null };
+}
+
+/** Who reads one page only gets all in one, as far as one result may hold it. */
+function pageLimits({ limits }: Snapshot, { onePage }: ClientProfile): { pageItems: number; pageBytes: number } {
+  return onePage ? { pageItems: limits.toolsPerWorkspace, pageBytes: limits.resultBytes } : limits;
 }
 
 type Entry = ToolEntry | ResourceEntry | TemplateEntry | PromptEntry;

@@ -6,6 +6,7 @@ import type { PromptEntry } from "../model/catalog.ts";
 import type { CallContext, Snapshot } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
 import { isObject, type JsonValue } from "../model/json.ts";
+import { profileOf } from "../protocol/profiles.ts";
 import { invoke } from "../targets/target.ts";
 import { asked } from "./ask.ts";
 import { FRESH } from "./discover.ts";
@@ -14,7 +15,7 @@ import { openState } from "./state.ts";
 
 export async function* listPrompts(call: Call, ctx: CallContext): Reply {
   const snapshot = await freshSnapshot(ctx);
-  const page = await entriesPage(ctx, snapshot, "prompts", cursorOf(call));
+  const page = await entriesPage(ctx, snapshot, "prompts", cursorOf(call), profileOf(call.clientInfo));
   return { type: "complete", result: pageResult("prompts", page), cache: FRESH };
 }
 

@@ -5,6 +5,7 @@ import type { CacheHint, Call, Reply } from "../model/call.ts";
 import type { Target } from "../model/catalog.ts";
 import type { CallContext, Snapshot } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
+import { profileOf } from "../protocol/profiles.ts";
 import { invoke } from "../targets/target.ts";
 import { asked } from "./ask.ts";
 import { FRESH } from "./discover.ts";
@@ -16,13 +17,13 @@ const STALE: CacheHint = { ttlMs: 0, scope: "private" };
 
 export async function* listResources(call: Call, ctx: CallContext): Reply {
   const snapshot = await freshSnapshot(ctx);
-  const page = await entriesPage(ctx, snapshot, "resources", cursorOf(call));
+  const page = await entriesPage(ctx, snapshot, "resources", cursorOf(call), profileOf(call.clientInfo));
   return { type: "complete", result: pageResult("resources", page), cache: FRESH };
 }
 
 export async function* listTemplates(call: Call, ctx: CallContext): Reply {
   const snapshot = await freshSnapshot(ctx);
-  const page = await entriesPage(ctx, snapshot, "templates", cursorOf(call));
+  const page = await entriesPage(ctx, snapshot, "templates", cursorOf(call), profileOf(call.clientInfo));
   return { type: "complete", result: pageResult("resourceTemplates", page), cache: FRESH };
 }
 

@@ -1,14 +1,17 @@
 import { findTool } from "../catalog/find.ts";
 import { currentSnapshot, freshSnapshot } from "../catalog/freshness.ts";
 import { toolsPage } from "../catalog/pages.ts";
+import { findShortened } from "../catalog/shortened.ts";
 import { validateArguments, validateOutput } from "../catalog/validate.ts";
-import { memberOf } from "../lib/json.ts";
+import { editObject, memberOf } from "../lib/json.ts";
 import type { Call, Outcome, Reply } from "../model/call.ts";
 import type { ToolEntry } from "../model/catalog.ts";
 import type { CallContext, Snapshot } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
 import { decide } from "../policy/decide.ts";
 import { checkHeaderParams } from "../protocol/headers.ts";
+import { contentWith } from "../protocol/legacy-results.ts";
+import { type ClientProfile, profileOf } from "../protocol/profiles.ts";
 import { invoke } from "../targets/target.ts";
 import { approvalIn, approvalRequest, asked } from "./ask.ts";
 import { FRESH } from "./discover.ts";
@@ -19,7 +22,7 @@ import { NOTHING_CARRIED, openState } from "./state.ts";
 
 export async function* listTools(call: Call, ctx: CallContext): Reply {
   const snapshot = await freshSnapshot(ctx);
-  const page = await toolsPage(ctx, snapshot, cursorOf(call));
+  const page = await toolsPage(ctx, snapshot, cursorOf(call), profileOf(call.clientInfo));
   return { type: "complete", result: pageResult("tools", page), cache: FRESH };
 }
 
@@ -30,7 +33,8 @@ export async function* listTools(call: Call, ctx: CallContext): Reply {
 export async function* callTool(call: Call, ctx: CallContext): Reply {
   const name = nameOf(call);
   const key = idempotencyKeyOf(call);
-  const { snapshot, entry } = offered(name, ctx) ?? (await sought(name, ctx));
+  const client = profileOf(call.clientInfo);
+  const { snapshot, entry } = offered(name, ctx) ?? (await sought(name, ctx, client));
   const decision = decide(snapshot.index, { principal: ctx.principal, entry, args: call.params["arguments"] });
   if (decision.effect === "deny") throw unknown(name);
   checkHeaderParams(call, entry.headers);
@@ -52,7 +56,8 @@ export async function* callTool(call: Call, ctx: CallContext): Reply {
   } catch (thrown) {
     return targetFailure(thrown, ctx);
   }
-  return outcome.type === "input_required" ? asked(outcome, call, ctx, approved) : outcome;
+  if (outcome.type === "input_required") return asked(outcome, call, ctx, approved);
+  return client.contentOnly ? legible(outcome) : outcome;
 }
 
 function dispatched(call: Call, ctx: CallContext, snapshot: Snapshot, entry: ToolEntry): Reply {
@@ -72,12 +77,12 @@ function offered(name: string, ctx: CallContext): Found | null {
   return snapshot instanceof Promise || !entry ? null : { snapshot, entry };
 }
 
-async function sought(name: string, ctx: CallContext): Promise<Found> {
+async function sought(name: string, ctx: CallContext, { nameChars }: ClientProfile): Promise<Found> {
   const current = await currentSnapshot(ctx);
-  const known = findTool(ctx, current, name);
+  const known = findTool(ctx, current, name) ?? (await findShortened(ctx, current, name, nameChars));
   if (known) return { snapshot: current, entry: known };
   const fresh = await freshSnapshot(ctx);
-  const entry = findTool(ctx, fresh, name);
+  const entry = findTool(ctx, fresh, name) ?? (await findShortened(ctx, fresh, name, nameChars));
   if (!entry) throw unknown(name);
   return { snapshot: fresh, entry };
 }
@@ -98,6 +103,13 @@ function refusedByPerson(name: string, ctx: CallContext): Outcome {
 function nobodyToAsk(name: string, ctx: CallContext): Outcome {
   const text = `The workspace wants a person to allow each call of ${name}, and this client cannot ask one (it has no elicitation).`;
   return errorResult(text, ctx, new GatewayError("forbidden", "approval needed"));
+}
+
+/** The result for a client that shows `content` alone: what would be only in `structuredContent` is there too, as text. */
+function legible(outcome: Outcome): Outcome {
+  const structured = outcome.type === "complete" ? memberOf(outcome.result, "structuredContent") : null;
+  if (outcome.type !== "complete" || structured === null) return outcome;
+  return { ...outcome, result: editObject(outcome.result, { set: { content: (was) => contentWith(structured, was) } }) };
 }
 
 /** The reply, unless its result does not fit the tool's output schema. */

@@ -9,8 +9,10 @@ import type { CatalogVersion } from "../model/catalog.ts";
 import type { Platform, RequestContext, SessionHandle } from "../model/context.ts";
 import { hasScope } from "../model/identity.ts";
 import type { JsonText } from "../model/json.ts";
+import { lowered } from "../model/limits.ts";
 import { acceptsOf } from "../protocol/accepts.ts";
 import type { Codec, Incoming } from "../protocol/codec.ts";
+import { type ClientProfile, profileOf } from "../protocol/profiles.ts";
 import { type Exchange as WireExchange, lastMessage, respond } from "../protocol/respond.ts";
 import { withSessionLevel } from "../sessions/level.ts";
 import { withRounds } from "../sessions/rounds.ts";
@@ -52,7 +54,7 @@ export class Exchange {
   endpointExists(): Promise<boolean> | boolean {
     const { toolset, request } = this.facts;
     if (request.principal.toolset !== null && request.principal.toolset !== toolset) return false;
-    return toolset === null || endpointExists(this.#open("", "", { session: null, disconnectCancels: false }, false).ctx, toolset);
+    return toolset === null || endpointExists(this.#open({ method: "", clientInfo: null }, "", { session: null, disconnectCancels: false }, false).ctx, toolset);
   }
 
   async run(incoming: Incoming, codec: Codec, manner: Manner): Promise<Response> {
@@ -84,7 +86,7 @@ export class Exchange {
   #wire(incoming: Incoming, codec: Codec, manner: Manner, canAsk: boolean): WireExchange {
     const { request, accept } = this.facts;
     const { session } = manner;
-    const { ctx, signal } = this.#open(incoming.call.method, codec.revision, manner, canAsk);
+    const { ctx, signal } = this.#open(incoming.call, codec.revision, manner, canAsk);
     const around: Around | undefined = session && canAsk ? (run) => withRounds(incoming.call, ctx, session, run) : undefined;
     const running = session && incoming.call.method !== "initialize" ? cancellable(incoming, session, request.platform, signal) : null;
     const ended = () => {
@@ -107,11 +109,20 @@ export class Exchange {
     };
   }
 
-  #open(method: string, revision: string, manner: Manner, canAsk: boolean) {
-    const { request, version, toolset, client, revalidate } = this.facts;
+  #open({ method, clientInfo }: Pick<Call, "method" | "clientInfo">, revision: string, manner: Manner, canAsk: boolean) {
+    const { version, toolset, client, revalidate } = this.facts;
+    const request = patient(this.facts.request, profileOf(clientInfo));
     return openCall({ request, revision, toolset, version, client, revalidate, canAsk, ...manner }, method);
   }
 }
+
+/** A client that gives up after a fixed time is answered before: an error that says so is more than a broken request. */
+function patient(request: RequestContext, { patienceMs }: ClientProfile): RequestContext {
+  return patienceMs === undefined ? request : { ...request, limits: lowered(request.limits, { totalMs: patienceMs - ANSWER_MS }) };
+}
+
+/** What an answer may take on its way. */
+const ANSWER_MS = 3_000;
 
 /** From now on the session's `notifications/cancelled` reaches the call, once it has run for a second. */
 function cancellable({ id }: Incoming, session: SessionHandle, platform: Platform, signal: CallSignal): Running {

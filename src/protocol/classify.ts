@@ -9,6 +9,7 @@ import type { LegacyMessage } from "./batch.ts";
 import { capabilitiesOf, clientInfoOf } from "./capabilities.ts";
 import type { Codec, Incoming } from "./codec.ts";
 import { logLevelOf, modernCall } from "./decode.ts";
+import { isExtension } from "./extensions.ts";
 import { decodeHeaderValue } from "./headers.ts";
 import { BAD_LEGACY_HTTP, errorText, HEADER_MISMATCH, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, UNSUPPORTED_VERSION } from "./jsonrpc.ts";
 import { messageOf } from "./message.ts";
@@ -16,6 +17,7 @@ import type { Message } from "./message.ts";
 import { CAPABILITIES_KEY, CLIENT_INFO_KEY, LOG_LEVEL_KEY, VERSION_KEY } from "./meta.ts";
 import { METHODS, paramsProblem, unknownMethod } from "./methods.ts";
 import { modernCodec } from "./modern.ts";
+import { profileOf } from "./profiles.ts";
 import { isLegacy, isModern, MODERN } from "./revisions.ts";
 
 export type { LegacyMessage } from "./batch.ts";
@@ -140,7 +142,7 @@ const LADDER: readonly Rung[] = [
   },
   {
     name: "modern MCP-Protocol-Version",
-    when: (s) => claims(s) && s.version !== s.message.claim,
+    when: (s) => claims(s) && s.version !== s.message.claim && !isKnownToLag(s),
     answer: (s) => refuse(s, 400, HEADER_MISMATCH, "the header MCP-Protocol-Version is missing or differs from _meta"),
   },
   {
@@ -160,7 +162,7 @@ const LADDER: readonly Rung[] = [
   },
   {
     name: "modern method",
-    when: (s) => claims(s) && !METHODS.get(s.message.method)?.modern,
+    when: (s) => claims(s) && !METHODS.get(s.message.method)?.modern && !isExtension(s.message.method),
     answer: (s) => refuse(s, 404, METHOD_NOT_FOUND, unknownMethod(s.message.method)),
   },
   {
@@ -226,6 +228,11 @@ function subjectOf(facts: HttpFacts, body: Body, limits: ClassifyLimits): Subjec
 function claims({ message }: Subject): boolean {
   if (message.kind !== "request" || message.claim === undefined) return false;
   return message.method !== "initialize" || (typeof message.claim === "string" && isModern(message.claim));
+}
+
+/** A client known to send the header of an earlier negotiation; what the message itself says holds. */
+function isKnownToLag({ version, message }: Subject): boolean {
+  return isLegacy(version ?? "") && profileOf(clientInfoOf(message.meta[CLIENT_INFO_KEY])).staleVersion === true;
 }
 
 function isHandshake(subject: Subject): boolean {

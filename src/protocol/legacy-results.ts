@@ -30,8 +30,8 @@ export function resultFor(revision: string, method: string, result: JsonText): J
   return editObject(result, { drop, set });
 }
 
-/** Without `structuredContent` its text must not be lost with it. */
-function contentWith(structured: JsonText | null, content: JsonText | null): JsonText | null {
+/** The `content` of a result where nobody reads its `structuredContent`: as it is, or that text where it is empty. */
+export function contentWith(structured: JsonText | null, content: JsonText | null): JsonText | null {
   const empty = content === null || elementsOf(content)?.length === 0;
   return structured !== null && empty ? JSON.stringify([{ type: "text", text: structured }]) : content;
 }

@@ -30,6 +30,12 @@ const BUILTINS: Builtin[] = [
     },
     { uri: { type: "string" } },
   ),
+  tool("time", "Says how many ms a call has", async function* (_call, ctx) {
+    return textResult(String(ctx.deadline - ctx.platform.now()));
+  }),
+  tool("structured", "Answers in structured content alone", async function* () {
+    return result({ content: [], structuredContent: { n: 1 } });
+  }),
   tool("fail", "Answers with an error result", async function* () {
     return result({ content: [{ type: "text", text: "failed" }], isError: true }, true);
   }),
