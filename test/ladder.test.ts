@@ -146,6 +146,8 @@ const ROWS: [string, Post, string][] = [
   ["a header of the future, no envelope", { headers: { "MCP-Protocol-Version": "2031-01-01" }, body: request("tools/list") }, "400 -32602"],
   ["modern header, removed method, no envelope", { headers: headersFor("ping"), body: request("ping") }, "400 -32602"],
 
+  ["a method that an extension could have", { headers: { ...LIST, "Mcp-Method": "com.acme/do" }, body: request("com.acme/do", { _meta: META }) }, "modern"],
+  ["a method that no header could name", { headers: { ...LIST, "Mcp-Method": "com.acme/d o" }, body: request("com.acme/d o", { _meta: META }) }, "404 -32601"],
   // MCP-Protocol-Version against the envelope
   ["a legacy header of a client known to lag", { headers: { ...LIST, "MCP-Protocol-Version": "2025-11-25" }, body: list({ ...META, [CLIENT]: { name: "claude-code", version: "2" } }) }, "modern"],
   ["a legacy header of another client", { headers: { ...LIST, "MCP-Protocol-Version": "2025-11-25" }, body: list({ ...META, [CLIENT]: { name: "claude-codex", version: "2" } }) }, "400 -32020"],
@@ -179,7 +181,7 @@ const ROWS: [string, Post, string][] = [
   ["Mcp-Name where none is asked for", { headers: { ...LIST, "Mcp-Name": "whatever" }, body: list() }, "modern"],
 
   // methods
-  ...["ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe", "tasks/get", "tasks/list", "tasks/result", "tasks/update", "tasks/cancel", "nonsense/method", "", "constructor", "__proto__"].map(
+  ...["ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe", "tasks/get", "tasks/list", "tasks/result", "tasks/update", "tasks/cancel", "nonsense", "tasks/nonsense", "resources/nonsense", "", "constructor", "__proto__"].map(
     (method): [string, Post, string] => [`modern ${method || "empty"}`, { headers: headersFor(method), body: request(method, { _meta: META }) }, "404 -32601"],
   ),
   ["discover", { headers: headersFor("server/discover"), body: request("server/discover", { _meta: META }) }, "modern"],

@@ -1,9 +1,10 @@
 import { SCOPES } from "../model/identity.ts";
 import type { Scope } from "../model/identity.ts";
+import { isExtension, onlyReads } from "../protocol/extensions.ts";
 
-/** The scope an MCP method needs. */
+/** The scope an MCP method needs. What an extension's does nobody here knows, unless it only reads. */
 export function scopeOf(method: string): Scope {
-  return method === "tools/call" ? "mcp:call" : "mcp:read";
+  return method === "tools/call" || (isExtension(method) && !onlyReads(method)) ? "mcp:call" : "mcp:read";
 }
 
 export function isScope(value: unknown): value is Scope {

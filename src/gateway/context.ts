@@ -117,10 +117,10 @@ function nested(scope: CallScope, parent: CallContext, name: string, args: JsonO
   const signal = options.signal ? { signal: options.signal, ...cutBy(options.signal) } : parent;
   const ctx = new LiveCall(scope, { signal, deadline: parent.deadline, depth: parent.depth + 1, parent: parent.callId });
   options.accepted?.(ctx.callId);
-  return handle(callOf(name, args, options.idempotencyKey), ctx);
+  return handle(callOf(name, args, options), ctx);
 }
 
-function callOf(name: string, args: JsonObject, idempotencyKey: string | undefined): Call {
+function callOf(name: string, args: JsonObject, { idempotencyKey, trace }: NestedOptions): Call {
   const meta = idempotencyKey ? JSON.stringify({ "causeway/idempotencyKey": idempotencyKey }) : null;
-  return bareCall("tools/call", { name, arguments: args }, { raw: { arguments: JSON.stringify(args), meta } });
+  return bareCall("tools/call", { name, arguments: args }, { raw: { arguments: JSON.stringify(args), meta }, ...(trace && { trace }) });
 }

@@ -3,7 +3,7 @@ import { observe } from "../audit/observe.ts";
 import type { CallRecord } from "../model/audit.ts";
 import type { Call, Reply } from "../model/call.ts";
 import type { CallContext } from "../model/context.ts";
-import { GatewayError } from "../model/error.ts";
+import { passOn } from "./extensions.ts";
 import { METHODS } from "./methods.ts";
 
 /** How a call is run when once is not enough: `run` may be called again with the answers to what it asked. */
@@ -32,12 +32,7 @@ export function handle(call: Call, ctx: CallContext, manner: Manner = {}): Reply
 }
 
 function dispatch(call: Call, ctx: CallContext): Reply {
-  return (METHODS.get(call.method) ?? unknownMethod)(call, ctx);
-}
-
-/** Fails where every other call fails: when its reply is asked for. */
-async function* unknownMethod({ method }: Call): Reply {
-  throw new GatewayError("unsupported", `unknown method: ${method}`);
+  return (METHODS.get(call.method) ?? passOn)(call, ctx);
 }
 
 /** The call's record as it is before the call has ended. */

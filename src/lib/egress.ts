@@ -1,5 +1,5 @@
 import type { RequestGate } from "../model/context.ts";
-import { GatewayError } from "../model/error.ts";
+import { GatewayError, WIRE } from "../model/error.ts";
 import { hostRefusal } from "./address.ts";
 
 /** Keeps nothing from one text to the next. */
@@ -277,7 +277,7 @@ function joined(parts: Uint8Array[], size: number): Uint8Array {
 }
 
 function tooLarge(maxBytes: number): GatewayError {
-  return new GatewayError("too_large", `the upstream's answer is larger than ${maxBytes} bytes`, { data: { limit: "resultBytes" } });
+  return new GatewayError("too_large", `the upstream's answer is larger than ${maxBytes} bytes`, { data: { limit: "resultBytes" }, wire: WIRE.upstream_invalid });
 }
 
 function refusedUrl(reason: string): GatewayError {

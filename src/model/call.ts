@@ -31,6 +31,8 @@ export interface Call {
     arguments: JsonText | null;
     /** `params._meta` without the envelope's own keys (protocolVersion, clientCapabilities, clientInfo, logLevel, progressToken, trace context), or null. */
     meta: JsonText | null;
+    /** An object of the other members of `params` that this gateway does not know, as written; absent when there are none. */
+    rest?: JsonText;
   };
   /** The client's progress token as written (`"p-1"`, `7`), or null when it did not ask for progress. */
   progressToken: JsonText | null;

@@ -1,4 +1,4 @@
-import type { Call, LogLevel, Reply } from "./call.ts";
+import type { Call, LogLevel, Reply, TraceContext } from "./call.ts";
 import type { CatalogVersion, PromptEntry, ResourceEntry, SnapshotIndex, TemplateEntry, ToolEntry, UpstreamEntry, ToolsetEntry } from "./catalog.ts";
 import type { Change } from "./change.ts";
 import type { ErrorCode } from "./error.ts";
@@ -283,6 +283,8 @@ export interface NestedOptions {
   signal?: AbortSignal;
   /** Handed on to what the tool calls. */
   idempotencyKey?: string;
+  /** Of the call it is made for. */
+  trace?: TraceContext;
   /** Told the audit id of the nested call as soon as it has one. */
   accepted?(callId: string): void;
 }

@@ -2,6 +2,7 @@ import { elementsOf, Members } from "../lib/json.ts";
 import type { JsonObject, JsonText, JsonValue } from "../model/json.ts";
 import type { Incoming } from "./codec.ts";
 import { legacyCall } from "./decode.ts";
+import { isExtension } from "./extensions.ts";
 import { errorText, INVALID_PARAMS, METHOD_NOT_FOUND } from "./jsonrpc.ts";
 import { messageOf } from "./message.ts";
 import type { Message } from "./message.ts";
@@ -34,8 +35,8 @@ export function legacyMessage(message: Message, header: (name: string) => string
   const id = message.id ?? "null";
   if (message.kind === "response") return { kind: "response", id, result: message.members.raw("result"), error: message.members.raw("error") };
   const row = METHODS.get(message.method);
-  if (!row?.legacy) return { kind: "invalid", body: errorText(id, METHOD_NOT_FOUND, unknownMethod(message.method)) };
-  const problem = message.paramsFit ? paramsProblem(row, message.params, false) : "params must be an object";
+  if (!row?.legacy && !isExtension(message.method)) return { kind: "invalid", body: errorText(id, METHOD_NOT_FOUND, unknownMethod(message.method)) };
+  const problem = message.paramsFit ? (row ? paramsProblem(row, message.params, false) : null) : "params must be an object";
   if (problem !== null) return { kind: "invalid", body: errorText(id, INVALID_PARAMS, problem) };
   return { kind: "request", incoming: { id, call: legacyCall(message, header) } };
 }

@@ -1,6 +1,7 @@
 import { LOG_LEVELS } from "../model/call.ts";
 import type { Call, LogLevel, TraceContext } from "../model/call.ts";
-import { isObject, type JsonValue } from "../model/json.ts";
+import { isObject, type JsonText, type JsonValue } from "../model/json.ts";
+import { editObject } from "../lib/json.ts";
 import { capabilitiesOf, clientInfoOf } from "./capabilities.ts";
 import { CAPABILITIES_KEY, CLIENT_INFO_KEY, IDEMPOTENCY_KEY, LOG_LEVEL_KEY, requestMeta } from "./meta.ts";
 import type { Message } from "./message.ts";
@@ -37,15 +38,25 @@ export function logLevelOf(value: JsonValue | undefined): LogLevel | null {
 }
 
 function commonCall(message: Message, header: Header): Pick<Call, "method" | "params" | "raw" | "progressToken" | "trace" | "idempotencyKey"> {
-  const { progressToken, rest } = requestMeta(message.members.raw("params", "_meta"));
+  const { progressToken, rest: meta } = requestMeta(message.members.raw("params", "_meta"));
+  const rest = restOf(message);
   return {
     method: message.method,
     params: message.params,
-    raw: { arguments: message.members.raw("params", "arguments"), meta: rest },
+    raw: { arguments: message.members.raw("params", "arguments"), meta, ...(rest !== null && { rest }) },
     progressToken,
     trace: traceOf(message, header),
     idempotencyKey: message.meta[IDEMPOTENCY_KEY] ?? header("idempotency-key"),
   };
+}
+
+/** Members of `params` that are read here, written anew for each hop, or belong to what no hop can carry. */
+const READ_PARAMS: readonly string[] = ["name", "uri", "ref", "arguments", "_meta", "inputResponses", "requestState", "task"];
+
+function restOf({ method, params, members }: Message): JsonText | null {
+  const drop = METHODS.has(method) ? READ_PARAMS : ["_meta"];
+  if (!Object.keys(params).some((key) => !drop.includes(key))) return null;
+  return editObject(members.raw("params") ?? "{}", { drop });
 }
 
 /** From `_meta` first, HTTP headers second. A malformed one is as good as none. */

@@ -8,7 +8,7 @@ import { isModern } from "./revisions.ts";
 type Failed = Extract<Outcome, { type: "failed" }>;
 
 /** Codes by which two neighbours talk about their own hop: past it they mean something else, or nothing. */
-const HOP_CODES: readonly number[] = [HEADER_MISMATCH, MISSING_CAPABILITY, UNSUPPORTED_VERSION];
+export const HOP_CODES: readonly number[] = [HEADER_MISMATCH, MISSING_CAPABILITY, UNSUPPORTED_VERSION];
 
 /** An upstream's error as written, but for codes that the client's revision gives another meaning or another number. */
 export function failedText(id: JsonText, call: Call, outcome: Failed, revision: string): JsonText {
@@ -26,8 +26,9 @@ export function errorData(error: GatewayError, requestId: string): JsonObject {
   return data;
 }
 
-/** Before anything was sent these are the answer's HTTP status in both eras; the rest is in band. */
+/** Before anything was sent these are the answer's HTTP status in both eras; the rest is in band, also what an upstream says by such a status. */
 export function statusOf(error: GatewayError): number {
+  if (typeof error.data?.status === "number") return 200;
   return error.code === "unauthenticated" || error.code === "forbidden" || error.code === "limited" || error.code === "unavailable" ? error.wire.http : 200;
 }
 

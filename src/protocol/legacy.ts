@@ -35,7 +35,10 @@ export function negotiate(requested: string): string {
 export function initializeResult(id: JsonText, answer: { revision: string; capabilities: JsonObject; instructions: string | null }): JsonText {
   const { name, version } = IMPLEMENTATION;
   const serverInfo = answer.revision >= "2025-06-18" ? IMPLEMENTATION : { name, version };
-  const result = { protocolVersion: answer.revision, capabilities: answer.capabilities, serverInfo, instructions: answer.instructions ?? undefined };
+  const { extensions, ...core } = answer.capabilities;
+  // Before 2025-11-25 nobody looks for extensions in a handshake.
+  const capabilities = answer.revision >= "2025-11-25" && extensions !== undefined ? answer.capabilities : core;
+  const result = { protocolVersion: answer.revision, capabilities, serverInfo, instructions: answer.instructions ?? undefined };
   return responseText(id, JSON.stringify(result));
 }
 

@@ -165,7 +165,7 @@ export class ParkedCall implements Asker {
 
 function endOf(attempt: Attempt): LegEnd {
   if (attempt.type === "end") return { type: "outcome", outcome: attempt.outcome };
-  return { type: "again", why: attempt.why, error: told(attempt.error) };
+  return { ...attempt, error: told(attempt.error) };
 }
 
 /** The upstream's question as the newest revision words it: what belongs to the hop stays here (MCP 2026-07-28 knows no `elicitationId`). */

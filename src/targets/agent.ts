@@ -40,7 +40,7 @@ export async function* invokeAgent(target: Extract<Target, { kind: "agent" }>, c
       id,
       input,
       ctx: surroundings(id, call, ctx),
-      outside: outsideOf(ctx),
+      outside: outsideOf(ctx, call.trace),
       limits: ctx.limits,
       signal: ctx.signal,
       deadline: ctx.deadline,

@@ -126,7 +126,7 @@ export function callOf(method: string, params: JsonObject, own: Partial<Omit<Cal
   return {
     method,
     params: args === null ? params : { ...params, arguments: JSON.parse(args) },
-    raw: { arguments: args, meta: meta ?? null },
+    raw: { arguments: args, meta: meta ?? null, ...restOf(params) },
     progressToken: null,
     capabilities: {},
     clientInfo: null,
@@ -138,6 +138,11 @@ export function callOf(method: string, params: JsonObject, own: Partial<Omit<Cal
     headerParam: null,
     ...rest,
   };
+}
+
+/** What `protocol/decode` finds besides the params it knows. */
+function restOf({ name: _n, uri: _u, ref: _r, arguments: _a, ...rest }: JsonObject): { rest?: JsonText } {
+  return Object.keys(rest).length > 0 ? { rest: JSON.stringify(rest) } : {};
 }
 
 export function toolEntry(name: string, own: Partial<ToolEntry> = {}): ToolEntry {

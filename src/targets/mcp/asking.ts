@@ -21,11 +21,13 @@ export interface Asking {
 }
 
 /**
+ * `askable`: what the client can be asked; `capabilities`: all that the upstream was told of it.
+ *
  * Where a call runs is decided before it starts, because an open stream cannot change hands: in an object when its tool may ask and
  * the client can be asked, else here. A question that comes here all the same is refused, and the tool's next call runs in an object.
  */
-export async function* askingAttempt(call: Call, ctx: CallContext, leg: LegacyTry, { owner, target, never }: Asking, capabilities: JsonObject): Attempting {
-  if (Object.keys(capabilities).length === 0 || !METHODS.get(call.method)?.mrtr) return yield* tryLegacy(call, ctx, leg);
+export async function* askingAttempt(call: Call, ctx: CallContext, leg: LegacyTry, { owner, target, never }: Asking, askable: JsonObject, capabilities: JsonObject): Attempting {
+  if (Object.keys(askable).length === 0 || !METHODS.get(call.method)?.mrtr) return yield* tryLegacy(call, ctx, leg);
   // What was learnt against a version is forgotten with it: whoever says `never` again is believed again.
   const known = never === null ? owner : `${owner} ${never}`;
   if (!mayAsk(known, never !== null)) {

@@ -7,11 +7,12 @@ import { isOurs, parsed } from "./message.ts";
 
 /**
  * One try at a call. `again`: the upstream did not run it, and `why` says what to mend before it is sent once more;
- * `error` is what the caller learns when that does not help. `connection`: it may have run.
+ * `error` is what the caller learns when that does not help. `connection`: it may have run. `meant`: how the call ended if it turns out
+ * that nothing was to be mended.
  */
 export type Attempt =
   | { type: "end"; outcome: Outcome }
-  | { type: "again"; why: "era" | "session" | "headers" | "connection"; error: GatewayError };
+  | { type: "again"; why: "era" | "session" | "headers" | "connection"; error: GatewayError; meant?: Outcome };
 
 /** Notifications while a call runs, and how the try ended. */
 export type Attempting = AsyncGenerator<Notification, Attempt, void>;

@@ -3,6 +3,8 @@ import type { HeaderParam, Target, ToolEntry, UpstreamEntry } from "../../model/
 import type { CallContext, Snapshot } from "../../model/context.ts";
 import { GatewayError, toGatewayError } from "../../model/error.ts";
 import { askableIn } from "../../protocol/capabilities.ts";
+import { carriedExtensions, onlyReads } from "../../protocol/extensions.ts";
+import { METHODS } from "../../protocol/methods.ts";
 import { headerParamsOf } from "../../protocol/headers.ts";
 import { isModern, LEGACY } from "../../protocol/revisions.ts";
 import type { Attempt, Attempting } from "./attempt.ts";
@@ -70,7 +72,15 @@ export async function* invokeMcp(target: McpTarget, call: Call, ctx: CallContext
 async function journeyOf(call: Call, ctx: CallContext, upstream: UpstreamEntry, entry: ToolEntry | null, asking: Asking): Promise<Journey> {
   const link = await linkOf(upstream, ctx);
   const until = Math.min(ctx.deadline, link.now() + upstream.timeoutMs);
-  return { call, ctx, upstream, link, name: asking.target.name, params: entry?.headers ?? [], asking, until, stale: null, unsure: false };
+  return { call: audible(call, ctx), ctx, upstream, link, name: asking.target.name, params: entry?.headers ?? [], asking, until, stale: null, unsure: false };
+}
+
+/**
+ * A legacy client says once for its session what it wants to hear; without asking its object nobody knows what that is. Of what then comes, what is
+ * too much for it is dropped on the way back.
+ */
+function audible(call: Call, ctx: CallContext): Call {
+  return isModern(ctx.revision) ? call : { ...call, logLevel: ctx.session ? "debug" : "info" };
 }
 
 /** Tries until one ends, each reason to try again good for one more. */
@@ -79,10 +89,11 @@ async function* travel(journey: Journey, repeatable: boolean): AsyncGenerator<No
   for (;;) {
     const attempt = yield* tryOnce(journey);
     if (attempt.type === "end") return attempt.outcome;
-    const { why, error } = attempt;
+    const { why, error, meant } = attempt;
+    if (why === "era") journey.unsure = true;
+    if (meant && !isModern((await eraOf(journey)).revision)) return meant;
     if (tried.some((earlier) => earlier.type === "again" && earlier.why === why) || (why === "connection" && !repeatable)) throw error;
     tried.push(attempt);
-    if (why === "era") journey.unsure = true;
     if (why === "headers") journey.params = await refreshedParams(journey, error);
   }
 }
@@ -93,14 +104,16 @@ async function* tryOnce(journey: Journey): Attempting {
   if (isModern(era.revision)) return yield* tryModern(call, ctx, { link, name, revision: era.revision, params, until });
   const opened = (revision: string) => rememberEra(ctx.workspace.id, link.url, { revision, at: link.now(), channel: true });
   if (era.channel) return yield* tryChannel(call, ctx, { link, name, until, opened });
-  const capabilities = ctx.canAsk ? askableIn(call.capabilities, ctx.revision) : {};
+  const askable = ctx.canAsk ? askableIn(call.capabilities, ctx.revision) : {};
+  const extensions = carriedExtensions(call.capabilities.extensions);
+  const capabilities = extensions ? { ...askable, extensions } : askable;
   const key = sessionKey(upstream, link, ctx, capabilities);
   const joined = await joinSession(key, upstream, link, ctx, capabilities, journey.stale);
   if (!joined.ok && mayBeChannel(joined)) return yield* tryChannel(call, ctx, { link, name, until, opened });
   if (!joined.ok && joined.foreign) return { type: "again", why: "era", error: joined.error };
   if (!joined.ok) throw joined.error;
   const { session } = joined;
-  const attempt = yield* askingAttempt(call, ctx, { link, name, key, session, until }, journey.asking, capabilities);
+  const attempt = yield* askingAttempt(call, ctx, { link, name, key, session, until }, journey.asking, askable, capabilities);
   journey.stale = attempt.type === "again" && attempt.why === "session" ? session.state.id : null;
   return attempt;
 }
@@ -139,9 +152,10 @@ async function refreshedParams(journey: Journey, refused: GatewayError): Promise
   return params.params;
 }
 
-/** Tools say so themselves; the other methods only read. */
+/** Tools say so themselves; the other methods of the protocol only read. */
 function isRepeatable(call: Call, entry: ToolEntry | null): boolean {
-  return call.method !== "tools/call" || entry?.annotations.readOnlyHint === true || entry?.annotations.idempotentHint === true;
+  if (call.method !== "tools/call") return METHODS.has(call.method) || onlyReads(call.method);
+  return entry?.annotations.readOnlyHint === true || entry?.annotations.idempotentHint === true;
 }
 
 /** The catalog's entry of a target. Clients call it by the workspace's name, one-to-one endpoints by the upstream's. */

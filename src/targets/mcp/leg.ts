@@ -35,7 +35,7 @@ export interface LegAnswer {
 
 export type LegEnd =
   | { type: "outcome"; outcome: Outcome }
-  | { type: "again"; why: Extract<Attempt, { type: "again" }>["why"]; error: Told }
+  | { type: "again"; why: Extract<Attempt, { type: "again" }>["why"]; error: Told; meant?: Outcome }
   | { type: "failed"; error: Told }
   /** The state was used, or is someone else's. */
   | { type: "refused" }

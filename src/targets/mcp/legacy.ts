@@ -4,7 +4,8 @@ import type { CallContext, UpstreamSessionState } from "../../model/context.ts";
 import type { JsonText } from "../../model/json.ts";
 import { discard, send } from "../../lib/egress.ts";
 import { elementsOf, memberOf } from "../../lib/json.ts";
-import { errorText, METHOD_NOT_FOUND, responseText } from "../../protocol/jsonrpc.ts";
+import { HOP_CODES } from "../../protocol/failures.ts";
+import { errorText, INVALID_PARAMS, METHOD_NOT_FOUND, responseText } from "../../protocol/jsonrpc.ts";
 import { type Attempt, type Attempting, end, passedOn, unreached } from "./attempt.ts";
 import { invalidAnswer, refusal, statusError } from "./errors.ts";
 import { notify, sessionHeaders } from "./handshake.ts";
@@ -126,9 +127,14 @@ async function refused(response: Response, request: UpstreamRequest, call: Call,
   }
   const error = await refusalOf(response, watch.signal);
   // 404 ends a session (2025-11-25, sessions); servers built on the SDK's examples say 400 for an id they lost in a restart.
-  if (state.id !== null && (status === 404 || (status === 400 && !isOurs(error?.id ?? null, request.id)))) return { type: "again", why: "session", error: refusal(status) };
-  if (error && isOurs(error.id, request.id)) return answered(error, call, ctx);
-  return { type: "again", why: "era", error: refusal(status) };
+  const ours = error && isOurs(error.id, request.id) ? error : null;
+  const unknown = ours?.code === METHOD_NOT_FOUND;
+  if (state.id !== null && ((status === 404 && !unknown) || (status === 400 && !ours))) return { type: "again", why: "session", error: refusal(status) };
+  if (!ours || HOP_CODES.includes(ours.code)) return { type: "again", why: "era", error: refusal(status) };
+  if (status === 404 && !unknown) throw refusal(status);
+  const attempt = answered(ours, call, ctx);
+  // What a modern server says to a request without an envelope; a legacy one may mean it.
+  return status === 400 && ours.code === INVALID_PARAMS && attempt.type === "end" ? { type: "again", why: "era", error: refusal(status), meant: attempt.outcome } : attempt;
 }
 
 export function answered(message: Extract<Message, { kind: "result" | "error" }>, call: Call, ctx: TryContext): Attempt {

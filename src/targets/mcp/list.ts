@@ -4,6 +4,7 @@ import { isObject, type JsonObject, type JsonText, type JsonValue } from "../../
 import { cutBy } from "../../lib/abort.ts";
 import { discard, send } from "../../lib/egress.ts";
 import { elementsOf, memberOf } from "../../lib/json.ts";
+import { LISTING_CAPABILITIES } from "../../protocol/extensions.ts";
 import { headerParamsOf } from "../../protocol/headers.ts";
 import { METHOD_NOT_FOUND } from "../../protocol/jsonrpc.ts";
 import { ask as askChannel, type Channel, mayBeChannel, openChannel } from "./channel.ts";
@@ -90,7 +91,7 @@ async function list(link: Link, most: number, signal: AbortSignal): Promise<Upst
     const { revision, capabilities, instructions } = found;
     return { revision, capabilities, instructions, ...(await catalogue(link, { era: "modern", revision }, capabilities, most, signal)) };
   }
-  const opened = await openSession(link, {}, signal);
+  const opened = await openSession(link, LISTING_CAPABILITIES, signal);
   if (!opened.ok && mayBeChannel(opened)) return listChannel(link, most, signal, opened.error);
   if (!opened.ok) throw opened.error;
   const { state } = opened;
@@ -106,7 +107,7 @@ async function list(link: Link, most: number, signal: AbortSignal): Promise<Upst
 async function listChannel(link: Link, most: number, signal: AbortSignal, refused: GatewayError): Promise<UpstreamListing> {
   const watch = new Watch(link, cutBy(signal), { until: link.now() + link.limits.totalMs });
   try {
-    const channel = await openChannel(link, {}, watch).catch((thrown: unknown) => {
+    const channel = await openChannel(link, LISTING_CAPABILITIES, watch).catch((thrown: unknown) => {
       throw thrown instanceof GatewayError && thrown.code === "upstream_invalid" ? refused : thrown;
     });
     const { revision, capabilities, instructions } = channel.state;

@@ -2,10 +2,10 @@ import type { Call } from "../../model/call.ts";
 import type { HeaderParam } from "../../model/catalog.ts";
 import type { CallContext } from "../../model/context.ts";
 import { GatewayError } from "../../model/error.ts";
-import { isObject, type JsonObject } from "../../model/json.ts";
+import type { JsonObject } from "../../model/json.ts";
 import { discard, send } from "../../lib/egress.ts";
-import { HEADER_MISMATCH, UNSUPPORTED_VERSION } from "../../protocol/jsonrpc.ts";
-import { isModern } from "../../protocol/revisions.ts";
+import { carriedExtensions } from "../../protocol/extensions.ts";
+import { HEADER_MISMATCH, METHOD_NOT_FOUND, UNSUPPORTED_VERSION } from "../../protocol/jsonrpc.ts";
 import { type Attempt, type Attempting, end, passedOn, unreached } from "./attempt.ts";
 import { invalidAnswer, refusal, statusError } from "./errors.ts";
 import type { Link } from "./link.ts";
@@ -15,9 +15,6 @@ import { refusalOf } from "./probe.ts";
 import { modernRequest, type UpstreamRequest } from "./request.ts";
 import { textsOf } from "./stream.ts";
 import { Watch } from "./watch.ts";
-
-/** Extensions whose content passes through untouched; anything else would need more than this hop does. */
-const CARRIED_EXTENSIONS: readonly string[] = ["io.modelcontextprotocol/ui"];
 
 export interface ModernTry {
   link: Link;
@@ -30,7 +27,7 @@ export interface ModernTry {
 
 /** One POST to a modern upstream. Closing it is the cancellation (MCP 2026-07-28, streamable HTTP). */
 export async function* tryModern(call: Call, ctx: CallContext, { link, name, revision, params, until }: ModernTry): Attempting {
-  const request = modernRequest(audible(call, ctx.revision), name, revision, carriedCapabilities(call, ctx.canAsk), params);
+  const request = modernRequest(call, name, revision, carriedCapabilities(call, ctx.canAsk), params);
   const leave = await link.gate?.enter(ctx);
   const watch = new Watch(link, ctx, { until });
   try {
@@ -54,11 +51,6 @@ export async function* tryModern(call: Call, ctx: CallContext, { link, name, rev
   }
 }
 
-/** A legacy client says once for its session what it wants to hear; what is too much for it is dropped on the way back. */
-function audible(call: Call, clientRevision: string): Call {
-  return isModern(clientRevision) ? call : { ...call, logLevel: "debug" };
-}
-
 function post(link: Link, request: UpstreamRequest, signal: AbortSignal): Promise<Response> {
   const headers = { ...link.headers, ...request.headers };
   return send(link.url, { method: "POST", headers, body: request.body, signal, allowInsecure: link.allowInsecure, hops: link.hops });
@@ -77,6 +69,8 @@ async function refused(response: Response, request: UpstreamRequest, call: Call,
   }
   const error = await refusalOf(response, watch.signal);
   const recognized = error !== null && (isOurs(error.id, request.id) || (error.code <= -32020 && error.code >= -32022));
+  // Of the server behind a 404 that is no unknown method, the client knows nothing.
+  if (response.status === 404 && recognized && error.code !== METHOD_NOT_FOUND) throw refusal(response.status);
   if (recognized) return answered(error, call, ctx);
   return { type: "again", why: "era", error: refusal(response.status) };
 }
@@ -102,11 +96,7 @@ export function carriedCapabilities(call: Call, canAsk: boolean): JsonObject {
     if (declared.sampling) carried.sampling = declared.sampling;
     if (declared.roots) carried.roots = declared.roots;
   }
-  const extensions: JsonObject = {};
-  for (const id of CARRIED_EXTENSIONS) {
-    const settings = declared.extensions?.[id];
-    if (isObject(settings)) extensions[id] = settings;
-  }
-  if (Object.keys(extensions).length > 0) carried.extensions = extensions;
+  const extensions = carriedExtensions(declared.extensions);
+  if (extensions) carried.extensions = extensions;
   return carried;
 }

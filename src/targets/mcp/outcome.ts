@@ -1,7 +1,7 @@
 import type { Call, InputRequest, Outcome } from "../../model/call.ts";
 import { GatewayError } from "../../model/error.ts";
 import { isObject, type JsonObject, type JsonText, type JsonValue } from "../../model/json.ts";
-import { editObject, type Members } from "../../lib/json.ts";
+import { type Change, editObject, type Members } from "../../lib/json.ts";
 import { INVALID_PARAMS, MISSING_CAPABILITY, RESOURCE_NOT_FOUND, URL_ELICITATION_REQUIRED } from "../../protocol/jsonrpc.ts";
 import { METHODS } from "../../protocol/methods.ts";
 import { carriedMeta } from "../../protocol/meta.ts";
@@ -19,8 +19,12 @@ export function resultOutcome(result: JsonText, members: Members, call: Call, mo
   if (type === "input_required") return inputRequired(members);
   const meta = members.raw("result", "_meta");
   const carried = meta === null ? null : carriedMeta(meta);
-  const drop = meta !== null && carried === null ? [...HOP_MEMBERS, "_meta"] : HOP_MEMBERS;
-  const edited = editObject(result, carried === null || carried === meta ? { drop } : { drop, set: { _meta: carried } });
+  const hop = METHODS.has(call.method) ? HOP_MEMBERS : ["resultType"];
+  const drop = meta !== null && carried === null ? [...hop, "_meta"] : hop;
+  const set: Record<string, Change> = carried === null || carried === meta ? {} : { _meta: carried };
+  // An extension's result says for itself how long it is good for; for whom is known here.
+  if (!METHODS.has(call.method)) set.cacheScope = (was) => was && '"private"';
+  const edited = editObject(result, { drop, set });
   const outcome: Outcome = { type: "complete", result: edited };
   if (members.raw("result", "isError") === "true") outcome.isError = true;
   // Reads are authorized caller by caller, so nothing read through us is public, whatever the upstream thinks.

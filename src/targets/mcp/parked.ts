@@ -26,7 +26,7 @@ export async function* runParked(call: Call, ctx: CallContext, leg: LegacyTry, o
   const { name, key, session, until } = leg;
   const start: LegStart = { object, owner, call: plain, revision: ctx.revision, link, name, key, session, until, capabilities, parkedMs: ctx.limits.parkedMs };
   const ended = yield* exchange(object, "call", start, ctx);
-  if (ended.type === "again") return { type: "again", why: ended.why, error: heard(ended.error) };
+  if (ended.type === "again") return { ...ended, error: heard(ended.error) };
   return end(outcomeOf(ended, object, ctx));
 }
 

@@ -93,9 +93,9 @@ export function supportedOf(error: string): string[] {
 function fromResult(value: JsonValue | undefined): Discovery {
   const result: JsonObject = isObject(value) ? value : {};
   const supported = strings(result.supportedVersions);
-  if (supported.length === 0) return { era: "legacy" };
   const revision = mutualRevision(supported);
-  if (revision === null) return supported.some(isLegacy) ? { era: "legacy" } : { era: "unknown", supported };
+  // What it lists besides is modern: whether it also has the handshake, only the handshake can tell.
+  if (revision === null) return { era: "legacy" };
   return {
     era: "modern",
     revision,

@@ -4,6 +4,8 @@ import { isObject, type JsonObject, type JsonText, type JsonValue } from "../../
 import { randomToken } from "../../lib/ids.ts";
 import { encodeHeaderValue } from "../../protocol/headers.ts";
 import { IMPLEMENTATION_TEXT } from "../../protocol/identity.ts";
+import { LISTING_CAPABILITIES } from "../../protocol/extensions.ts";
+import { METHODS } from "../../protocol/methods.ts";
 import { CAPABILITIES_KEY, CLIENT_INFO_KEY, LOG_LEVEL_KEY, VERSION_KEY } from "../../protocol/meta.ts";
 
 /** One JSON-RPC request of ours, ready to send. Id and progress token are random, so no one else's answer can be taken for ours. */
@@ -15,9 +17,6 @@ export interface UpstreamRequest {
 }
 
 export const ACCEPT_BOTH = "application/json, text/event-stream";
-
-/** Members of `params` that are written anew for each hop or belong to what the hop cannot carry. */
-const OWN_PARAMS: readonly string[] = ["name", "uri", "ref", "arguments", "_meta", "inputResponses", "requestState", "task"];
 
 /** The request for a modern upstream: envelope in `_meta`, `Mcp-*` headers from the outgoing body (MCP 2026-07-28, streamable HTTP). */
 export function modernRequest(call: Call, name: string, revision: string, capabilities: JsonObject, params: readonly HeaderParam[]): UpstreamRequest {
@@ -41,7 +40,7 @@ export function modernRequest(call: Call, name: string, revision: string, capabi
     "mcp-method": call.method,
     ...trace,
   };
-  if (call.method !== "completion/complete") headers["mcp-name"] = encodeHeaderValue(name);
+  if (METHODS.get(call.method)?.name) headers["mcp-name"] = encodeHeaderValue(name);
   Object.assign(headers, paramHeaders(call.params.arguments, params));
   return { id, progressToken, headers, body: bodyOf(id, call, name, rounds, metaOf(call, envelope, progressToken, trace)) };
 }
@@ -63,17 +62,15 @@ export function plainRequest(method: string, params: JsonObject, revision: strin
   if (revision !== null) {
     headers["mcp-protocol-version"] = revision;
     headers["mcp-method"] = method;
-    envelope._meta = { [VERSION_KEY]: revision, [CAPABILITIES_KEY]: {}, [CLIENT_INFO_KEY]: JSON.parse(IMPLEMENTATION_TEXT) };
+    envelope._meta = { [VERSION_KEY]: revision, [CAPABILITIES_KEY]: LISTING_CAPABILITIES, [CLIENT_INFO_KEY]: JSON.parse(IMPLEMENTATION_TEXT) };
   }
   return { id, progressToken: null, headers, body: JSON.stringify({ jsonrpc: "2.0", id, method, params: { ...params, ...envelope } }) };
 }
 
 function bodyOf(id: string, call: Call, name: string, rounds: string[], meta: string | null): JsonText {
-  const members = [subjectOf(call, name)];
-  if (call.raw.arguments !== null) members.push(`"arguments":${call.raw.arguments}`);
-  for (const key of Object.keys(call.params)) {
-    if (!OWN_PARAMS.includes(key)) members.push(`${JSON.stringify(key)}:${JSON.stringify(call.params[key])}`);
-  }
+  const members = METHODS.has(call.method) ? [subjectOf(call, name)] : [];
+  if (METHODS.has(call.method) && call.raw.arguments !== null) members.push(`"arguments":${call.raw.arguments}`);
+  if (call.raw.rest !== undefined) members.push(membersIn(call.raw.rest));
   members.push(...rounds);
   if (meta !== null) members.push(`"_meta":${meta}`);
   return `{"jsonrpc":"2.0","id":"${id}","method":"${call.method}","params":{${members.join(",")}}}`;
@@ -91,15 +88,20 @@ function metaOf(call: Call, envelope: string[], progressToken: string | null, tr
   const members = [...envelope];
   if (progressToken !== null) members.push(`"progressToken":"${progressToken}"`);
   for (const key of Object.keys(trace)) members.push(`"${key}":${JSON.stringify(trace[key])}`);
-  const carried = call.raw.meta?.trim().slice(1, -1).trim() ?? "";
+  const carried = call.raw.meta === null ? "" : membersIn(call.raw.meta);
   if (carried !== "") members.push(carried);
   return members.length === 0 ? null : `{${members.join(",")}}`;
 }
 
-/** A span of our own below the client's (W3C Trace Context level 1); nothing when the client traces nothing or wrongly. */
+/** The text of an object without its braces. */
+function membersIn(object: JsonText): string {
+  return object.trim().slice(1, -1).trim();
+}
+
+/** A span of our own below the client's (W3C Trace Context level 1; a later version's first fields mean the same); nothing when the client traces nothing or wrongly. */
 function childOf(call: Call): Record<string, string> {
   const { traceparent, tracestate } = call.trace;
-  const parent = traceparent === null ? null : /^00-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})$/.exec(traceparent);
+  const parent = traceparent === null ? null : /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})$/.exec(traceparent);
   if (!parent) return {};
   const span = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   const child = { traceparent: `00-${parent[1]}-${span}-${parent[2]}` };

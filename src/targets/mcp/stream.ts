@@ -1,4 +1,4 @@
-import { GatewayError } from "../../model/error.ts";
+import { GatewayError, WIRE } from "../../model/error.ts";
 import type { JsonText } from "../../model/json.ts";
 import { chunks, discard, lost, readText } from "../../lib/egress.ts";
 import { type SseEvent, SseReader } from "../../protocol/sse.ts";
@@ -44,7 +44,7 @@ export async function* eventsOf(response: Response, link: Link, watch: Watch, po
   try {
     for await (const chunk of chunks(response)) {
       size += chunk.byteLength;
-      if (size > resultBytes) throw new GatewayError("too_large", `the upstream's stream is larger than ${resultBytes} bytes`, { data: { limit: "resultBytes" } });
+      if (size > resultBytes) throw new GatewayError("too_large", `the upstream's stream is larger than ${resultBytes} bytes`, { data: { limit: "resultBytes" }, wire: WIRE.upstream_invalid });
       const events = reader.feed(decode(decoder, chunk));
       // Ids and delays also come without data (MCP 2025-11-25, transports: polling).
       if (position) Object.assign(position, { lastEventId: reader.id || null, retryMs: reader.retry });
