@@ -38,6 +38,7 @@ interface Kinds {
   checks: ToolChecks;
   names: OriginalNames;
   short: ShortNames;
+  moved: ReadonlyMap<string, string>;
 }
 
 interface Kept<Value> {
@@ -51,7 +52,7 @@ interface Kept<Value> {
 
 type Held = { [Kind in keyof Kinds]: Map<string, Kept<Kinds[Kind]>> };
 
-const held: Held = { snapshot: new Map(), text: new Map(), page: new Map(), checks: new Map(), names: new Map(), short: new Map() };
+const held: Held = { snapshot: new Map(), text: new Map(), page: new Map(), checks: new Map(), names: new Map(), short: new Map(), moved: new Map() };
 /** All of them, the next to go first. */
 const order = new Set<Kept<unknown>>();
 const total = { bytes: 0 };

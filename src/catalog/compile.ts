@@ -7,6 +7,9 @@ import { appUriOf, withAppUri } from "./apps.ts";
 import { rewrittenUri } from "./import.ts";
 import type { CatalogRows, EntryRow, ToolRow } from "./row.ts";
 
+/** What a tool says of the hop to its server alone: experimental tasks of 2025-11-25, which no client of ours could use. */
+const HOP_MEMBERS: readonly string[] = ["execution"];
+
 /** Bytes of one shard at most. */
 const SHARD_BYTES = 512 * 1024;
 
@@ -30,7 +33,7 @@ interface Shown {
 
 /**
  * Rows → one snapshot. The same rows give the same text: everything is sorted or in the order it was read. Pure but for hashing.
- * Only `name`, an overridden description, and a rewritten MCP Apps URI are edited in a tool's text; all else is as the target wrote it.
+ * Only `name`, an overridden description, `execution` and a rewritten MCP Apps URI are edited in a tool's text; all else is as the target wrote it.
  */
 export async function compile(rows: CatalogRows): Promise<Compiled> {
   const unlisted = new Map<string, ResourceEntry>();
@@ -76,7 +79,7 @@ function show(rows: CatalogRows, row: ToolRow, toolsets: string[], unlisted: Map
   const set: Record<string, JsonText> = {};
   if (definition["name"] !== row.name) set["name"] = JSON.stringify(row.name);
   if (row.description !== null) set["description"] = JSON.stringify(row.description);
-  const text = editObject(row.definition, { set });
+  const text = editObject(row.definition, { drop: HOP_MEMBERS, set });
   return [{ row, definition, toolsets, app, text: app !== null && app !== appUriOf(definition) ? withAppUri(text, app) : text }];
 }
 

@@ -39,6 +39,13 @@ export function approvalRequest(tool: string): InputRequired {
   return { type: "input_required", inputRequests: { [APPROVAL]: { method: "elicitation/create", params } } };
 }
 
+/** The answers without our own: those of the target; null when there are none. */
+export function targetAnswers({ inputResponses }: Call): JsonObject | null {
+  if (inputResponses === null || !Object.hasOwn(inputResponses, APPROVAL)) return inputResponses;
+  const { [APPROVAL]: _, ...rest } = inputResponses;
+  return Object.keys(rest).length > 0 ? rest : null;
+}
+
 /** The answer in this call: null when it has none. */
 export function approvalIn(call: Call): boolean | null {
   const answer = call.inputResponses?.[APPROVAL];

@@ -1,5 +1,6 @@
 import { findPrompt } from "../catalog/find.ts";
 import { currentSnapshot, freshSnapshot } from "../catalog/freshness.ts";
+import { movedUris } from "../catalog/moved.ts";
 import { entriesPage } from "../catalog/pages.ts";
 import type { Call, Reply } from "../model/call.ts";
 import type { PromptEntry } from "../model/catalog.ts";
@@ -12,6 +13,7 @@ import { asked } from "./ask.ts";
 import { FRESH } from "./discover.ts";
 import { cursorOf, nameOf, pageResult } from "./params.ts";
 import { openState } from "./state.ts";
+import { linkedAs } from "./uris.ts";
 
 export async function* listPrompts(call: Call, ctx: CallContext): Reply {
   const snapshot = await freshSnapshot(ctx);
@@ -23,7 +25,7 @@ export async function* getPrompt(call: Call, ctx: CallContext): Reply {
   const { snapshot, entry } = await find(nameOf(call), ctx);
   checkArguments(entry, call);
   const state = await openState(call, ctx);
-  const outcome = yield* invoke(entry.target, { ...call, requestState: state.inner }, ctx, snapshot);
+  const outcome = linkedAs(yield* invoke(entry.target, { ...call, requestState: state.inner }, ctx, snapshot), movedUris(ctx, snapshot, entry.target));
   return outcome.type === "input_required" ? asked(outcome, call, ctx, false) : outcome;
 }
 

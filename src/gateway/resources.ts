@@ -11,6 +11,7 @@ import { asked } from "./ask.ts";
 import { FRESH } from "./discover.ts";
 import { cursorOf, pageResult } from "./params.ts";
 import { openState } from "./state.ts";
+import { readAs } from "./uris.ts";
 
 /** What a read says of itself stands; else it may change at any moment. */
 const STALE: CacheHint = { ttlMs: 0, scope: "private" };
@@ -34,7 +35,7 @@ export async function* readResource(call: Call, ctx: CallContext): Reply {
   if (uri.length > ctx.limits.uriChars) throw new GatewayError("too_large", `uri is longer than ${ctx.limits.uriChars} characters (limit uriChars)`);
   const { snapshot, target } = await find(uri, ctx);
   const state = await openState(call, ctx);
-  const outcome = yield* invoke(target, { ...call, requestState: state.inner }, ctx, snapshot);
+  const outcome = readAs(yield* invoke(target, { ...call, requestState: state.inner }, ctx, snapshot), uri, target.kind === "mcp" ? target.name : uri);
   if (outcome.type === "input_required") return asked(outcome, call, ctx, false);
   if (outcome.type === "complete") return { ...outcome, cache: { ttlMs: outcome.cache?.ttlMs ?? STALE.ttlMs, scope: "private" } };
   return outcome;

@@ -1,5 +1,6 @@
 import { findTool } from "../catalog/find.ts";
 import { currentSnapshot, freshSnapshot } from "../catalog/freshness.ts";
+import { movedUris } from "../catalog/moved.ts";
 import { toolsPage } from "../catalog/pages.ts";
 import { findShortened } from "../catalog/shortened.ts";
 import { validateArguments, validateOutput } from "../catalog/validate.ts";
@@ -13,12 +14,13 @@ import { checkHeaderParams } from "../protocol/headers.ts";
 import { contentWith } from "../protocol/legacy-results.ts";
 import { type ClientProfile, profileOf } from "../protocol/profiles.ts";
 import { invoke } from "../targets/target.ts";
-import { approvalIn, approvalRequest, asked } from "./ask.ts";
+import { approvalIn, approvalRequest, asked, targetAnswers } from "./ask.ts";
 import { FRESH } from "./discover.ts";
 import { errorResult, targetFailure } from "./failure.ts";
 import { idempotencyKeyOf, once } from "./once.ts";
 import { cursorOf, nameOf, pageResult } from "./params.ts";
 import { NOTHING_CARRIED, openState } from "./state.ts";
+import { linkedAs } from "./uris.ts";
 
 export async function* listTools(call: Call, ctx: CallContext): Reply {
   const snapshot = await freshSnapshot(ctx);
@@ -48,7 +50,8 @@ export async function* callTool(call: Call, ctx: CallContext): Reply {
     if (!ctx.canAsk || call.capabilities.elicitation === undefined) return nobodyToAsk(name, ctx);
     return asked(approvalRequest(name), call, ctx, false);
   }
-  const sent = call.requestState === null ? call : { ...call, requestState: state.inner };
+  const isRetry = call.requestState !== null || call.inputResponses !== null;
+  const sent = isRetry ? { ...call, inputResponses: targetAnswers(call), requestState: state.inner } : call;
   const run = () => dispatched(sent, ctx, snapshot, entry);
   let outcome: Outcome;
   try {
@@ -62,7 +65,13 @@ export async function* callTool(call: Call, ctx: CallContext): Reply {
 
 function dispatched(call: Call, ctx: CallContext, snapshot: Snapshot, entry: ToolEntry): Reply {
   const reply = invoke(entry.target, call, ctx, snapshot);
-  return entry.checkOutput ? fitting(reply, ctx, snapshot, entry) : reply;
+  const moved = movedUris(ctx, snapshot, entry.target);
+  const linked = moved.size > 0 ? relinked(reply, moved) : reply;
+  return entry.checkOutput ? fitting(linked, ctx, snapshot, entry) : linked;
+}
+
+async function* relinked(reply: Reply, moved: ReadonlyMap<string, string>): Reply {
+  return linkedAs(yield* reply, moved);
 }
 
 /** What a call runs on: on its way here nothing but memory was asked when the isolate has the snapshot. */
