@@ -9,6 +9,8 @@ const ACCEPT = "application/json, text/event-stream";
 export interface Place {
   endpoint: string;
   token: string | null;
+  /** Default: JSON and event streams. */
+  accept?: string;
 }
 
 export interface Answer {
@@ -152,8 +154,8 @@ function modernRequest(place: Place, method: string, params: JsonObject, id: Jso
   };
 }
 
-function common({ token }: Place): Record<string, string> {
-  return { "content-type": "application/json", accept: ACCEPT, ...(token !== null && { authorization: `Bearer ${token}` }) };
+function common({ token, accept = ACCEPT }: Place): Record<string, string> {
+  return { "content-type": "application/json", accept, ...(token !== null && { authorization: `Bearer ${token}` }) };
 }
 
 async function answerOf(response: Response): Promise<Answer> {

@@ -1,6 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { callTool, endSession, legacy, Listener, modern, openSession, type Place } from "./caller.ts";
+import { until } from "./until.ts";
+import { offering as shown } from "./upstreams/offering.ts";
+import { type RawUpstream, startRaw } from "./upstreams/raw.ts";
 import { type Gateway, startGateway, type TestWorkspace } from "./harness/gateway.ts";
 
 /*
@@ -145,6 +148,42 @@ test.concurrent("the listening streams of a revoked token end on both Workers, t
   for (const listener of ending) expect(JSON.stringify(listener.messages)).not.toContain("list_changed");
   for (const listener of staying) listener.close();
 }, 60_000);
+
+/** An upstream whose tool runs until it is cancelled: how many of its calls run, and how many were cut off. */
+async function endless(): Promise<RawUpstream & { running(): number; cut(): number }> {
+  const count = { running: 0, cut: 0 };
+  const upstream = await startRaw(
+    shown(["endless"], (_request, socket) => {
+      count.running++;
+      socket.on("close", () => {
+        count.running--;
+        count.cut++;
+      });
+    }),
+  );
+  return Object.assign(upstream, { running: () => count.running, cut: () => count.cut });
+}
+
+test.concurrent("a call that runs when its right is lost ends within ten seconds, at its upstream too", async () => {
+  const workspace = await offering();
+  const upstream = await endless();
+  await workspace.api("POST", "/upstreams", { slug: "up", url: upstream.url });
+  const { id, token } = await mint(workspace);
+  const [one, two] = endpoints(workspace).map((endpoint): Place => ({ endpoint, token })) as [Place, Place];
+  const session = await openSession(one);
+  const name = "up_endless";
+  const calls = [callTool(one, name), callTool(two, name), callTool({ ...one, accept: "application/json" }, name), legacy(two, "tools/call", { name }, session)];
+  await until(() => upstream.running() === calls.length);
+  const other = callTool({ endpoint: two.endpoint, token: workspace.token }, name).catch(() => null);
+  await until(() => upstream.running() === calls.length + 1);
+  const revokedAt = await revoke(workspace, id, gateway.secondOrigin);
+  for (const call of calls) expect((await call).message).toMatchObject({ error: { data: { reason: "access_lost" } } });
+  await until(() => upstream.cut() === calls.length);
+  expect(Date.now() - revokedAt).toBeLessThanOrEqual(STREAM_MS);
+  expect(upstream.running()).toBe(1);
+  await upstream.close();
+  await other;
+}, 40_000);
 
 test.concurrent("a token and its stream end at the token's own time", async () => {
   const workspace = await offering();

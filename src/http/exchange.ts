@@ -3,6 +3,7 @@ import { endpointExists } from "../gateway/endpoint.ts";
 import { openCall } from "../gateway/context.ts";
 import { type Around, handle } from "../gateway/handle.ts";
 import type { CallSignal, Client } from "../gateway/signal.ts";
+import { Standing } from "../gateway/standing.ts";
 import { GatewayError } from "../model/error.ts";
 import type { Call } from "../model/call.ts";
 import type { CatalogVersion } from "../model/catalog.ts";
@@ -89,7 +90,9 @@ export class Exchange {
     const { ctx, signal } = this.#open(incoming.call, codec.revision, manner, canAsk);
     const around: Around | undefined = session && canAsk ? (run) => withRounds(incoming.call, ctx, session, run) : undefined;
     const running = session && incoming.call.method !== "initialize" ? cancellable(incoming, session, request.platform, signal) : null;
+    const standing = new Standing(this.facts.revalidate, (reason) => signal.abort(reason));
     const ended = () => {
+      standing.end();
       running?.end();
       signal.release();
     };
@@ -103,6 +106,8 @@ export class Exchange {
       limits: request.limits,
       abandon: () => signal.left(),
       disconnectCancels: manner.disconnectCancels,
+      // A listener looks after itself.
+      lasting: () => void (incoming.call.method === "subscriptions/listen" || standing.watch()),
       unasked: manner.unasked === true,
       waitUntil: request.waitUntil,
       headers: (streaming) => this.headers(streaming),

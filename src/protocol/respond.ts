@@ -21,6 +21,8 @@ export interface Exchange {
   disconnectCancels: boolean;
   /** A stream that no request opened (legacy GET): its end is not a message. */
   unasked?: boolean;
+  /** Told, perhaps more than once, that the call takes its time: a stream has begun, or `jsonWaitMs` are over. */
+  lasting(): void;
   waitUntil(work: Promise<unknown>): void;
   /** Response headers; asked for once, when the answer starts. */
   headers(streaming: boolean): Record<string, string>;
@@ -47,6 +49,7 @@ export async function respond(exchange: Exchange): Promise<Response> {
 
 /** Runs the reply to its end, whether or not the client stays, and gives its one response message; notifications have no place to go. */
 export function lastMessage(exchange: Exchange): Promise<JsonText> {
+  exchange.lasting();
   const message = unheard(exchange);
   exchange.waitUntil(message);
   return message;
@@ -73,10 +76,13 @@ async function atOnce(first: Promise<Next>): Promise<Next | null> {
   return next;
 }
 
-async function begun({ accepts, limits, waitUntil }: Exchange, first: Promise<Next>): Promise<Next | "late"> {
+async function begun({ accepts, limits, waitUntil, lasting }: Exchange, first: Promise<Next>): Promise<Next | "late"> {
   // A lost client takes the invocation with it, and with that the call and its record, unless something holds it.
   waitUntil(first);
-  return accepts.sse ? within(limits.jsonWaitMs, first) : first;
+  const next = await within(limits.jsonWaitMs, first);
+  if (next !== "late" || accepts.sse) return next;
+  lasting();
+  return first;
 }
 
 async function settle(next: Promise<Step>): Promise<Next> {
@@ -119,6 +125,7 @@ const HIGH_WATER = 64 * 1024;
  * kept alive until the reply has settled, so what follows its end (audit) always runs.
  */
 function stream(exchange: Exchange, first: Promise<Next>): Response {
+  exchange.lasting();
   const reader = new Reader(exchange.limits.idleMs);
   let settled = () => {};
   exchange.waitUntil(new Promise<void>((resolve) => (settled = resolve)));
