@@ -96,11 +96,16 @@ test("an admin who says never again is believed again", async () => {
 });
 
 test("what is so already is no change", async () => {
-  const edits = async () => (await new Ledger(gateway, workspace).records()).filter(({ action }) => action === "tool.edit").length;
+  const edits = async () => (await new Ledger(gateway, workspace).records()).filter(({ action }) => ["tool.edit", "upstream.sync", "rules.replace"].includes(String(action))).length;
+  const rules = { rules: [{ id: "r", who: { roles: ["viewer"] }, what: { tools: ["secret"] }, effect: "deny" }] };
+  await workspace.api("PUT", "/rules", rules);
   await workspace.api("PATCH", "/tools/up_other", { asks: "never", description: "mine" });
   await until(async () => (await edits()) > 0);
   const before = await edits();
   await workspace.api("PATCH", "/tools/up_other", { asks: "never", description: "mine", enabled: true, rename: "up_other" });
+  await workspace.api("PUT", "/rules", rules);
+  const { upstream: synced } = Object(await workspace.api("POST", "/upstreams/up/sync"));
+  expect(Date.parse(synced.syncedAt)).toBeGreaterThan(Date.parse(synced.revisionAt));
   expect(await edits()).toBe(before);
   await expect(workspace.api("PATCH", "/tools/up_other", { asks: "sometimes" })).rejects.toThrow("asks");
 });

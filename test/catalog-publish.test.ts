@@ -54,10 +54,10 @@ async function workspace(slug: string): Promise<{ fake: Fake; ctx: CallContext }
 async function sync(ctx: CallContext, slug: string, listing: Partial<Listing>, approve = true) {
   const probe = { revision: "2026-07-28", capabilities: { tools: {} }, instructions: null };
   const id = `up_${slug}`;
-  const there = (await readUpstreams(ctx.platform.database, ctx.workspace.id)).some((upstream) => upstream.slug === slug);
+  const there = (await readUpstreams(ctx.platform.database, ctx.workspace.id)).find((upstream) => upstream.slug === slug);
   const held = await readHeld(ctx.platform.database, ctx.workspace.id, id);
   const { edit, report } = await planImport({ workspace: ctx.workspace, upstream: { id, slug }, listing: { ...NOTHING, ...listing }, held, approve, toolLimit: 10_000 });
-  if (there) await updateUpstream(ctx, { id, slug }, probe, edit);
+  if (there) await updateUpstream(ctx, there, probe, edit);
   else await insertUpstream(ctx, { id, slug, url: `https://${slug}.test/mcp`, connection: null, toolset: null }, probe, edit);
   return report;
 }

@@ -43,7 +43,7 @@ test("from a new workspace to a called upstream tool, an agent, its trace, and b
     env["CAUSEWAY_TOKEN"] = tokenOf(created);
 
     expect(await json("upstream", "add", "fix", upstream.url, "--toolset")).toMatchObject({ upstream: { slug: "fix" }, added: expect.arrayContaining(["fix_test_simple_text"]) });
-    expect(await json("upstream", "health", "fix")).toMatchObject({ ok: true });
+    expect(await json("upstream", "health", "fix")).toMatchObject({ ok: true, revision: "2026-07-28", known: { revision: "2026-07-28", at: expect.stringContaining("T") } });
     expect(await json("tools", "list")).toMatchObject({ items: expect.arrayContaining([expect.objectContaining({ name: "fix_test_simple_text", upstream: "fix" })]) });
 
     expect(await json("call", "fix_test_simple_text")).toMatchObject({ content: [{ type: "text" }] });

@@ -224,6 +224,11 @@ test("no gateway at the address is one line that names it", async () => {
   expect(err).toMatch(/^error: url: no gateway answers at http:\/\/127\.0\.0\.1:9 \(.+\)$/);
 });
 
+test("upstream health says what is known, and since when", async () => {
+  answers[`GET ${ACME}/upstreams/github/health`] = { body: { ok: true, revision: "2026-07-28", latencyMs: 7, known: { revision: "2025-11-25", at: "2026-11-20T10:00:00.000Z" } } };
+  expect((await causeway("upstream health github")).out).toMatch(/known +2025-11-25, found .*2026-11-20/);
+});
+
 test("a dead upstream makes `upstream health` exit 1", async () => {
   answers[`GET ${ACME}/upstreams/github/health`] = { body: { ok: false, error: "connect timed out" } };
   expect(await causeway("upstream health github")).toMatchObject({ code: 1, err: "error: github: connect timed out" });

@@ -1,4 +1,5 @@
 import { recordsJson } from "../audit/store.ts";
+import { canonical } from "../lib/canonical.ts";
 import { groupsOf } from "../lib/groups.ts";
 import { newId } from "../lib/ids.ts";
 import { json, sql, workspaceTx, type Query, type Row } from "../lib/sql.ts";
@@ -58,6 +59,13 @@ export interface Probe {
   instructions: string | null;
 }
 
+export interface KnownUpstream extends Omit<Probe, "revision"> {
+  id: string;
+  slug: string;
+  /** null: never probed. */
+  revision: string | null;
+}
+
 export interface NewUpstream {
   id: string;
   slug: string;
@@ -79,8 +87,21 @@ export async function insertUpstream(ctx: RequestContext, upstream: NewUpstream,
   ]);
 }
 
-export async function updateUpstream(ctx: RequestContext, upstream: { id: string; slug: string }, probe: Probe, edit: CatalogEdit): Promise<void> {
+/** Leaves no audit record where all is as it was: then only the time of the look is noted. */
+export async function updateUpstream(ctx: RequestContext, upstream: KnownUpstream, probe: Probe, edit: CatalogEdit): Promise<void> {
+  if (isEmpty(edit) && probeText(probe) === probeText(upstream)) {
+    await workspaceTx(ctx.platform.database, ctx.workspace.id, [probed(ctx.workspace.id, upstream.id, probe)]);
+    return;
+  }
   await change(ctx, "upstream.sync", upstream.slug, [probed(ctx.workspace.id, upstream.id, probe), ...edited(ctx.workspace.id, edit)]);
+}
+
+function isEmpty({ tools, gone, put, drop }: CatalogEdit): boolean {
+  return [tools, gone, ...Object.values(put), ...Object.values(drop)].every((part) => part.length === 0);
+}
+
+function probeText({ revision, capabilities, instructions }: Omit<Probe, "revision"> & { revision: string | null }): string {
+  return canonical([revision, capabilities, instructions]);
 }
 
 export async function deleteUpstream(ctx: RequestContext, slug: string): Promise<void> {

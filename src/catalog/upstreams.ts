@@ -19,6 +19,8 @@ export interface UpstreamView {
   tools: number;
   /** MCP revision found at the last probe. */
   revision: string | null;
+  /** When that was found, ISO 8601; looked at again a day later, or when it stops fitting. */
+  revisionAt: string | null;
   /** ISO 8601. */
   syncedAt: string | null;
 }
@@ -30,7 +32,10 @@ export interface SyncReport extends ImportReport {
 
 export interface UpstreamHealth {
   ok: boolean;
+  /** Found now. */
   revision: string | null;
+  /** What calls go by that find nothing newer: as of the last sync. */
+  known: { revision: string; at: string } | null;
   latencyMs: number | null;
   error: string | null;
 }
@@ -106,11 +111,13 @@ export async function listUpstreams(ctx: RequestContext): Promise<UpstreamView[]
 export async function health(ctx: RequestContext, slug: string): Promise<UpstreamHealth> {
   const upstream = await existing(ctx, slug);
   const begun = ctx.platform.now();
+  const { revision: known, eraAt } = upstream;
+  const remembered = { known: known === null || eraAt === null ? null : { revision: known, at: eraAt.toISOString() } };
   try {
     const { revision } = await list(ctx, upstream, HEALTH_MS);
-    return { ok: true, revision, latencyMs: ctx.platform.now() - begun, error: null };
+    return { ok: true, revision, ...remembered, latencyMs: ctx.platform.now() - begun, error: null };
   } catch (thrown) {
-    return { ok: false, revision: null, latencyMs: null, error: toGatewayError(thrown).message };
+    return { ok: false, revision: null, ...remembered, latencyMs: null, error: toGatewayError(thrown).message };
   }
 }
 
@@ -137,6 +144,6 @@ async function reported(ctx: RequestContext, slug: string, report: ImportReport)
   return { ...report, upstream: viewOf(await existing(ctx, slug)), published };
 }
 
-function viewOf({ id, slug, url, tools, revision, syncedAt }: CountedUpstream): UpstreamView {
-  return { id, slug, url, tools, revision, syncedAt: syncedAt?.toISOString() ?? null };
+function viewOf({ id, slug, url, tools, revision, eraAt, syncedAt }: CountedUpstream): UpstreamView {
+  return { id, slug, url, tools, revision, revisionAt: eraAt?.toISOString() ?? null, syncedAt: syncedAt?.toISOString() ?? null };
 }

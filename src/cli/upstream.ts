@@ -9,6 +9,7 @@ const Upstream = z.looseObject({
   url: z.string(),
   tools: z.number().nullish(),
   revision: z.string().nullish(),
+  revisionAt: z.string().nullish(),
   syncedAt: z.string().nullish(),
 });
 const Published = z.looseObject({ version: z.number(), warnings: z.array(z.string()).default([]) });
@@ -21,7 +22,8 @@ const Report = z.looseObject({
   invalid: z.array(z.looseObject({ name: z.string(), reason: z.string() })),
   published: Published.nullable(),
 });
-const Health = z.looseObject({ ok: z.boolean(), revision: z.string().nullish(), latencyMs: z.number().nullish(), error: z.string().nullish() });
+const Known = z.looseObject({ revision: z.string(), at: z.string() });
+const Health = z.looseObject({ ok: z.boolean(), revision: z.string().nullish(), known: Known.nullish(), latencyMs: z.number().nullish(), error: z.string().nullish() });
 
 interface AddOptions {
   bearer?: string;
@@ -77,8 +79,8 @@ export function upstreamCommands(program: Command, io: Io): void {
     .description("list upstreams")
     .action(async (_options: unknown, command: Command) => {
       const { value, json } = await workspaceApi(io, command).all("upstreams", Upstream);
-      const rows = value.map((one) => [one.slug, one.url, one.tools, one.revision, time(one.syncedAt)]);
-      show(io, command, json, () => table(["slug", "url", "tools", "revision", "synced"], rows, "no upstreams"));
+      const rows = value.map((one) => [one.slug, one.url, one.tools, one.revision, time(one.revisionAt), time(one.syncedAt)]);
+      show(io, command, json, () => table(["slug", "url", "tools", "revision", "found", "synced"], rows, "no upstreams"));
     });
 
   upstream
@@ -88,7 +90,8 @@ export function upstreamCommands(program: Command, io: Io): void {
     .action(async (slug: string, _options: unknown, command: Command) => {
       const { value, json } = await workspaceApi(io, command).get(`upstreams/${encodeURIComponent(slug)}/health`, Health);
       const latency = value.latencyMs === null || value.latencyMs === undefined ? null : `${Math.round(value.latencyMs)} ms`;
-      show(io, command, json, () => facts({ state: value.ok ? "up" : "down", revision: value.revision, answered: latency }));
+      const known = value.known && `${value.known.revision}, found ${time(value.known.at)}`;
+      show(io, command, json, () => facts({ state: value.ok ? "up" : "down", revision: value.revision, known, answered: latency }));
       if (!value.ok) throw new CliError(`${slug}: ${value.error ?? "does not answer"}`);
     });
 }

@@ -10,6 +10,7 @@ const Upstream = z
     url: z.string(),
     tools: z.int(),
     revision: z.string().nullable().openapi({ description: "MCP revision found at the last probe." }),
+    revisionAt: z.iso.datetime().nullable().openapi({ description: "When that was found. It is looked at again after a day, and when it stops fitting." }),
     syncedAt: z.iso.datetime().nullable(),
   })
   .openapi("Upstream");
@@ -24,7 +25,13 @@ const Report = z
     published: Published.nullable(),
   })
   .openapi("SyncReport");
-const Health = z.object({ ok: z.boolean(), revision: z.string().nullable(), latencyMs: z.number().nullable(), error: z.string().nullable() });
+const Health = z.object({
+  ok: z.boolean(),
+  revision: z.string().nullable().openapi({ description: "Found now." }),
+  known: z.object({ revision: z.string(), at: z.iso.datetime() }).nullable().openapi({ description: "Found at the last sync." }),
+  latencyMs: z.number().nullable(),
+  error: z.string().nullable(),
+});
 const Credential = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("bearer"), token: z.string().min(1).max(8_192) }),
   z.strictObject({ kind: z.literal("header"), name: z.string().min(1).max(128), value: z.string().min(1).max(8_192) }),
