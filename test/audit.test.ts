@@ -168,15 +168,15 @@ test("a call that a flow makes has a record of its own, that names the call it w
   const ledger = new Ledger(gateway, workspace);
   await workspace.api("PUT", "/agents/relay", { name: "Relay", description: "Calls two tools", inputSchema: { type: "object" }, flow: { nodes: [{ id: "a", type: "tool", tool: "echo" }, { id: "b", type: "tool", tool: "up_act", needs: ["a"] }] } });
   await client.modern("tools/call", { name: "relay" }, { trace: traceOf(1) }).answer();
-  const [outer] = await ledger.of(traceOf(1));
-  expect(outer).toMatchObject({ name: "relay", parent: null, end: "complete" });
+  const outer = await until(async () => (await ledger.of(traceOf(1))).find(({ parent }) => parent === null) ?? false);
+  expect(outer).toMatchObject({ name: "relay", end: "complete" });
   const inner = await until(async () => {
     const found = (await ledger.records()).filter(({ parent }) => parent !== null && parent !== undefined);
     return found.length >= 2 && found;
   });
-  expect(inner.map(({ name, parent, end, method }) => ({ name, parent, end, method })).sort((a, b) => String(a.name).localeCompare(String(b.name)))).toEqual([
-    { name: "echo", parent: outer?.id, end: "complete", method: "tools/call" },
-    { name: "up_act", parent: outer?.id, end: "complete", method: "tools/call" },
+  expect(inner.map(({ name, parent, end, method, trace }) => ({ name, parent, end, method, trace })).sort((a, b) => String(a.name).localeCompare(String(b.name)))).toEqual([
+    { name: "echo", parent: outer.id, end: "complete", method: "tools/call", trace: traceOf(1) },
+    { name: "up_act", parent: outer.id, end: "complete", method: "tools/call", trace: traceOf(1) },
   ]);
   client.close();
 });

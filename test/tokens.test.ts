@@ -53,9 +53,9 @@ test.each([
   expect(isOperator({ config: { operatorToken } }, header)).toBe(expected);
 });
 
-test("only calling a tool needs more than reading", () => {
-  expect(scopeOf("tools/call")).toBe("mcp:call");
-  for (const method of ["tools/list", "prompts/get", "resources/read", "server/discover", "ping", "made/up"]) expect(scopeOf(method)).toBe("mcp:read");
+test("only calling a tool, or what nobody here knows, needs more than reading", () => {
+  for (const method of ["tools/call", "com.acme/do"]) expect(scopeOf(method)).toBe("mcp:call");
+  for (const method of ["tools/list", "prompts/get", "resources/read", "server/discover", "ping", "skills/list", "made-up", "tasks/get"]) expect(scopeOf(method)).toBe("mcp:read");
 });
 
 test("a stored scope that is not known grants nothing", () => {
