@@ -9,7 +9,8 @@ import { responseText } from "../protocol/jsonrpc.ts";
 import { refusal } from "../targets/mcp/asks.ts";
 import type { Attempt } from "../targets/mcp/attempt.ts";
 import { type LegAnswer, type LegEnd, type LegStart, stateText, told } from "../targets/mcp/leg.ts";
-import { type Asker, type Post, type Question, tryLegacy } from "../targets/mcp/legacy.ts";
+import { tryLeg } from "../targets/mcp/channel-call.ts";
+import type { Asker, Post, Question } from "../targets/mcp/legacy.ts";
 import { parsed } from "../targets/mcp/message.ts";
 import { KEPT_MS, Leg } from "./leg.ts";
 
@@ -125,10 +126,11 @@ export class ParkedCall implements Asker {
   }
 
   async #read(): Promise<void> {
-    const { call, revision, link, name, key, session, until } = this.#start;
+    const { call, revision, link, name, key, session, until, capabilities } = this.#start;
     const { signal } = this.#abort;
     const ctx = { signal, ...cutBy(signal), revision, waitUntil: (work: Promise<unknown>) => void work };
-    const steps = tryLegacy({ ...call, headerParam: null }, ctx, { link: { ...link, gate: undefined, now: this.#now }, name, key, session, until, asker: this });
+    const leg = { link: { ...link, gate: undefined, now: this.#now }, name, key, until, asker: this };
+    const steps = tryLeg({ ...call, headerParam: null }, ctx, session === null ? { ...leg, session, capabilities } : { ...leg, session });
     try {
       for (let step = await steps.next(); ; step = await steps.next()) {
         if (step.done) return this.#finish(endOf(step.value));

@@ -2,9 +2,10 @@ import { openConnection } from "../connections/vault.ts";
 import { stop, type Timer } from "../lib/clock.ts";
 import { log } from "../lib/log.ts";
 import type { Platform, UpstreamSessionState } from "../model/context.ts";
+import { mayBeChannel } from "../targets/mcp/channel.ts";
 import { notify } from "../targets/mcp/handshake.ts";
 import { type Link, originOf, plainLink } from "../targets/mcp/link.ts";
-import { type Ears, listenLegacy, listenModern, type Notice, type StreamEnd, type Wanted } from "../targets/mcp/listening.ts";
+import { type Ears, listenChannel, listenLegacy, listenModern, type Notice, type StreamEnd, type Wanted } from "../targets/mcp/listening.ts";
 import { plainRequest } from "../targets/mcp/request.ts";
 import { isModern } from "../protocol/revisions.ts";
 import { CAPABILITIES } from "../targets/mcp/session.ts";
@@ -108,6 +109,7 @@ export class UpstreamWatch {
   async #legacy(upstream: WatchedUpstream, link: Link, stale: string | null, position: StreamPosition, signal: AbortSignal, ears: Ears): Promise<{ how: StreamEnd; id: string | null }> {
     const { workspace, url, connection } = upstream;
     const opened = await this.#keeper.open({ workspace: workspace.id, url, connection, headers: { ...link.headers }, capabilities: CAPABILITIES, timeoutMs: link.limits.firstByteMs }, stale);
+    if (!opened.ok && mayBeChannel({ error: opened, foreign: opened.foreign })) return { how: await this.#channel(link, signal, ears), id: null };
     if (!opened.ok) return { how: "refused", id: null };
     const { state } = opened;
     const subscribed = new Set<string>();
@@ -123,6 +125,20 @@ export class UpstreamWatch {
       if (this.#subscribe === subscribe) this.#subscribe = null;
       // The session may go on without anybody who listens.
       if (signal.aborted) await changeSubscriptions(link, state, subscribed, [], AbortSignal.timeout(LEAVING_MS)).catch(() => undefined);
+    }
+  }
+
+  /** Subscriptions go with the connection that they were made on. */
+  async #channel(link: Link, signal: AbortSignal, ears: Ears): Promise<StreamEnd> {
+    const subscribed = new Set<string>();
+    try {
+      return await listenChannel(link, signal, ears, async (channel) => {
+        this.#subscribe = (wanted) => changeSubscriptions(channel.link, channel.state, subscribed, wanted, signal);
+        await ears.opened();
+        await this.#subscribe(this.#wanted.uris);
+      });
+    } finally {
+      if (!signal.aborted) this.#subscribe = null;
     }
   }
 

@@ -8,7 +8,8 @@ import type { JsonObject } from "../../model/json.ts";
 import { METHODS } from "../../protocol/methods.ts";
 import { mayAsk, noteAsked, noteQuiet, Surprise } from "./asks.ts";
 import type { Attempting } from "./attempt.ts";
-import { type LegacyTry, tryLegacy } from "./legacy.ts";
+import { type ChannelTry, tryLeg } from "./channel-call.ts";
+import type { LegacyTry } from "./legacy.ts";
 import { runParked } from "./parked.ts";
 
 /** What is called, and what is known of its asking. */
@@ -26,13 +27,13 @@ export interface Asking {
  * Where a call runs is decided before it starts, because an open stream cannot change hands: in an object when its tool may ask and
  * the client can be asked, else here. A question that comes here all the same is refused, and the tool's next call runs in an object.
  */
-export async function* askingAttempt(call: Call, ctx: CallContext, leg: LegacyTry, { owner, target, never }: Asking, askable: JsonObject, capabilities: JsonObject): Attempting {
-  if (Object.keys(askable).length === 0 || !METHODS.get(call.method)?.mrtr) return yield* tryLegacy(call, ctx, leg);
+export async function* askingAttempt(call: Call, ctx: CallContext, leg: LegacyTry | ChannelTry, { owner, target, never }: Asking, askable: JsonObject, capabilities: JsonObject): Attempting {
+  if (Object.keys(askable).length === 0 || !METHODS.get(call.method)?.mrtr) return yield* tryLeg(call, ctx, leg);
   // What was learnt against a version is forgotten with it: whoever says `never` again is believed again.
   const known = never === null ? owner : `${owner} ${never}`;
   if (!mayAsk(known, never !== null)) {
     const asker = new Surprise();
-    const attempt = yield* tryLegacy(call, ctx, { ...leg, asker });
+    const attempt = yield* tryLeg(call, ctx, { ...leg, asker });
     if (!asker.asked) return attempt;
     noteAsked(owner);
     noteAsked(known);

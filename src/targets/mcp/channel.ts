@@ -9,7 +9,7 @@ import { invalidAnswer, refusal, statusError } from "./errors.ts";
 import { notify, sessionHeaders, stateOf } from "./handshake.ts";
 import { type Link, originOf } from "./link.ts";
 import { isOurs, type Message, readMessage } from "./message.ts";
-import { plainRequest } from "./request.ts";
+import { plainRequest, type UpstreamRequest } from "./request.ts";
 import { eventsOf, mediaTypeOf } from "./stream.ts";
 import type { Watch } from "./watch.ts";
 
@@ -26,7 +26,7 @@ export interface Channel {
 const NO_POST: readonly unknown[] = [400, 404, 405];
 
 /** Whether a refused `initialize` leaves the older transport to be tried. */
-export function mayBeChannel(refused: { error: GatewayError; foreign: boolean }): boolean {
+export function mayBeChannel(refused: { error: { data?: JsonObject | null | undefined }; foreign: boolean }): boolean {
   return refused.foreign && NO_POST.includes(refused.error.data?.status);
 }
 
@@ -63,7 +63,7 @@ async function greet(events: AsyncGenerator<SseEvent, void>, link: Link, capabil
 /** One request of our own, and its answer; what else is said meanwhile is not heard. */
 export async function ask(channel: Channel, method: string, params: JsonObject, signal: AbortSignal): Promise<Extract<Message, { kind: "result" | "error" }>> {
   const request = plainRequest(method, params, null);
-  await post(channel, request.body, signal);
+  await post(channel, request, signal);
   for (;;) {
     const { done, value } = await channel.texts.next();
     if (done) throw invalidAnswer(`it did not answer ${method}`);
@@ -73,11 +73,18 @@ export async function ask(channel: Channel, method: string, params: JsonObject, 
 }
 
 /** POSTs one request; its answer comes on the stream. Errors: what the status says. */
-export async function post({ link, state }: Channel, body: JsonText, signal: AbortSignal): Promise<void> {
-  const headers = { ...link.headers, "content-type": "application/json", ...sessionHeaders(state) };
-  const response = await send(link.url, { method: "POST", headers, body, signal, allowInsecure: link.allowInsecure, hops: link.hops });
+export async function post({ link, state }: Channel, request: UpstreamRequest, signal: AbortSignal): Promise<void> {
+  const headers = { ...link.headers, ...request.headers, ...sessionHeaders(state) };
+  const response = await send(link.url, { method: "POST", headers, body: request.body, signal, allowInsecure: link.allowInsecure, hops: link.hops });
   await discard(response);
   if (response.status >= 300) throw statusError(response, link.now()) ?? refusal(response.status);
+}
+
+/** A server that is there and does not speak this transport; what else went wrong is no verdict, and is thrown. */
+export function foreign(thrown: unknown): GatewayError {
+  const status = thrown instanceof GatewayError ? thrown.data?.status : undefined;
+  if (thrown instanceof GatewayError && (thrown.code === "upstream_invalid" || NO_POST.includes(status))) return thrown;
+  throw thrown;
 }
 
 async function endpointIn(events: AsyncGenerator<SseEvent, void>, url: string): Promise<string> {

@@ -2,6 +2,7 @@ import type { Call, Notification, Outcome, Reply } from "../../model/call.ts";
 import type { HeaderParam, Target, ToolEntry, UpstreamEntry } from "../../model/catalog.ts";
 import type { CallContext, Snapshot } from "../../model/context.ts";
 import { GatewayError, toGatewayError } from "../../model/error.ts";
+import type { JsonObject } from "../../model/json.ts";
 import { askableIn } from "../../protocol/capabilities.ts";
 import { carriedExtensions, onlyReads } from "../../protocol/extensions.ts";
 import { METHODS } from "../../protocol/methods.ts";
@@ -11,7 +12,6 @@ import type { Attempt, Attempting } from "./attempt.ts";
 import { type Asking, askingAttempt } from "./asking.ts";
 import { enter, type Verdict } from "./breakers.ts";
 import { mayBeChannel } from "./channel.ts";
-import { tryChannel } from "./channel-call.ts";
 import { ERA_HORIZON_MS, type EraVerdict, rememberedEra, rememberEra } from "./eras.ts";
 import { isFault } from "./errors.ts";
 import { type Link, linkOf } from "./link.ts";
@@ -102,19 +102,25 @@ async function* tryOnce(journey: Journey): Attempting {
   const { call, ctx, upstream, link, name, params, until } = journey;
   const era = await eraOf(journey);
   if (isModern(era.revision)) return yield* tryModern(call, ctx, { link, name, revision: era.revision, params, until });
-  const opened = (revision: string) => rememberEra(ctx.workspace.id, link.url, { revision, at: link.now(), channel: true });
-  if (era.channel) return yield* tryChannel(call, ctx, { link, name, until, opened });
   const askable = ctx.canAsk ? askableIn(call.capabilities, ctx.revision) : {};
   const extensions = carriedExtensions(call.capabilities.extensions);
   const capabilities = extensions ? { ...askable, extensions } : askable;
+  if (era.channel) return yield* overChannel(journey, askable, capabilities);
   const key = sessionKey(upstream, link, ctx, capabilities);
   const joined = await joinSession(key, upstream, link, ctx, capabilities, journey.stale);
-  if (!joined.ok && mayBeChannel(joined)) return yield* tryChannel(call, ctx, { link, name, until, opened });
+  if (!joined.ok && mayBeChannel(joined)) return yield* overChannel(journey, askable, capabilities);
   if (!joined.ok && joined.foreign) return { type: "again", why: "era", error: joined.error };
   if (!joined.ok) throw joined.error;
   const { session } = joined;
   const attempt = yield* askingAttempt(call, ctx, { link, name, key, session, until }, journey.asking, askable, capabilities);
   journey.stale = attempt.type === "again" && attempt.why === "session" ? session.state.id : null;
+  return attempt;
+}
+
+/** Remembered once the upstream has answered a call that way. */
+async function* overChannel({ call, ctx, link, name, until, asking }: Journey, askable: JsonObject, capabilities: JsonObject): Attempting {
+  const attempt = yield* askingAttempt(call, ctx, { link, name, key: "", session: null, capabilities, until }, asking, askable, capabilities);
+  if (attempt.type === "end") rememberEra(ctx.workspace.id, link.url, { revision: LEGACY.at(-1) ?? "", at: link.now(), channel: true });
   return attempt;
 }
 

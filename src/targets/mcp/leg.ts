@@ -20,7 +20,8 @@ export interface LegStart {
   link: Omit<Link, "gate" | "now">;
   name: string;
   key: string;
-  session: KnownSession;
+  /** Null: the upstream speaks HTTP+SSE, where a connection is its own session. */
+  session: KnownSession | null;
   until: number;
   /** What the upstream was told that its client can. */
   capabilities: JsonObject;

@@ -46,7 +46,7 @@ export interface Asker {
 }
 
 /** What of a call's context a try needs. */
-type TryContext = Pick<CallContext, "signal" | "onCut" | "revision" | "waitUntil">;
+export type TryContext = Pick<CallContext, "signal" | "onCut" | "revision" | "waitUntil">;
 
 /**
  * One POST to a legacy upstream in its session, and the reading of its answer over as many streams as it takes. A disconnect is
@@ -156,7 +156,7 @@ function isLower(wanted: LogLevel, current: LogLevel | null): boolean {
 }
 
 /** A question for the client's side goes to who can have it answered; meanwhile the upstream's time stands still. */
-function answerRequest(question: Question, ctx: TryContext, link: Link, state: UpstreamSessionState, watch: Watch, asker: Asker | undefined): void {
+export function answerRequest(question: Question, ctx: TryContext, link: Link, state: UpstreamSessionState, watch: Watch, asker: Asker | undefined): void {
   const sent = (response: JsonText) => notify(link, state, response, AbortSignal.timeout(link.limits.firstByteMs)).catch(ignore);
   const { id, method } = question;
   if (method === "ping") return ctx.waitUntil(sent(responseText(id, "{}")));

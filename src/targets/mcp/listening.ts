@@ -1,8 +1,10 @@
 import { cutBy } from "../../lib/abort.ts";
 import { discard, send } from "../../lib/egress.ts";
 import type { UpstreamSessionState } from "../../model/context.ts";
+import { GatewayError } from "../../model/error.ts";
 import type { JsonText } from "../../model/json.ts";
 import { isObject } from "../../model/json.ts";
+import { type Channel, foreign, openChannel } from "./channel.ts";
 import { statusError } from "./errors.ts";
 import { sessionHeaders } from "./handshake.ts";
 import { declineRequest } from "./legacy.ts";
@@ -56,15 +58,33 @@ export async function listenLegacy(link: Link, state: UpstreamSessionState, posi
   if (position.lastEventId !== null) headers["last-event-id"] = position.lastEventId;
   const read = async (texts: AsyncGenerator<JsonText, void>): Promise<StreamEnd> => {
     await ears.opened();
-    for await (const text of texts) {
-      const message = readMessage(text);
-      if (message.kind === "notification") tell(message.method, message.params, ears);
-      // A question that belongs to no call has nobody to answer it.
-      else if (message.kind === "request") await declineRequest(link, state, message);
-    }
+    for await (const text of texts) await hear(text, link, state, ears);
     return "ended";
   };
   return follow(link, { method: "GET", headers }, signal, read, position);
+}
+
+/**
+ * The same of an upstream that speaks HTTP+SSE, over a connection of its own. `begun`: it is open, with this link and state for what is posted meanwhile.
+ */
+export async function listenChannel(link: Link, signal: AbortSignal, ears: Ears, begun: (channel: Channel) => Promise<void>): Promise<StreamEnd> {
+  const watch = new Watch(link, cutBy(signal), { until: link.now() + link.limits.totalMs });
+  try {
+    const channel = await openChannel(link, {}, watch).catch(foreign);
+    if (channel instanceof GatewayError) return "refused";
+    await begun(channel);
+    for await (const text of channel.texts) await hear(text, channel.link, channel.state, ears);
+    return "ended";
+  } finally {
+    watch.close();
+  }
+}
+
+async function hear(text: JsonText, link: Link, state: UpstreamSessionState, ears: Ears): Promise<void> {
+  const message = readMessage(text);
+  if (message.kind === "notification") tell(message.method, message.params, ears);
+  // A question that belongs to no call has nobody to answer it.
+  else if (message.kind === "request") await declineRequest(link, state, message);
 }
 
 type Request = { method: "GET" | "POST"; headers: Record<string, string>; body?: string };

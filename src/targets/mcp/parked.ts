@@ -7,6 +7,7 @@ import type { JsonObject } from "../../model/json.ts";
 import { INVALID_STATE } from "../../protocol/jsonrpc.ts";
 import { type Attempting, end } from "./attempt.ts";
 import { heard, type LegAnswer, type LegEnd, type LegStart, linesOf, type ParkedPlace, placeIn } from "./leg.ts";
+import type { ChannelTry } from "./channel-call.ts";
 import type { LegacyTry } from "./legacy.ts";
 
 /*
@@ -19,7 +20,7 @@ type InputRequired = Extract<Outcome, { type: "input_required" }>;
 export const parkedOf = placeIn;
 
 /** The first leg, in an object of its own under a name that nobody else has. */
-export async function* runParked(call: Call, ctx: CallContext, leg: LegacyTry, owner: string, capabilities: JsonObject): Attempting {
+export async function* runParked(call: Call, ctx: CallContext, leg: LegacyTry | ChannelTry, owner: string, capabilities: JsonObject): Attempting {
   const object = `call:${randomToken(16)}`;
   const { gate: _gate, now: _now, ...link } = leg.link;
   const { headerParam: _, ...plain } = call;
