@@ -1,20 +1,5 @@
 import { isObject, type JsonObject, type JsonValue } from "../src/model/json.ts";
-import { schemaProblems } from "./schemas.ts";
-
-/** What the official schemas call the result of a method; every other method answers an empty one. */
-const RESULTS: Readonly<Record<string, string>> = {
-  initialize: "InitializeResult",
-  "server/discover": "DiscoverResult",
-  "tools/list": "ListToolsResult",
-  "tools/call": "CallToolResult",
-  "resources/list": "ListResourcesResult",
-  "resources/templates/list": "ListResourceTemplatesResult",
-  "resources/read": "ReadResourceResult",
-  "prompts/list": "ListPromptsResult",
-  "prompts/get": "GetPromptResult",
-  "completion/complete": "CompleteResult",
-  "subscriptions/listen": "SubscriptionsListenResult",
-};
+import { messageProblems } from "./messages.ts";
 
 /** A fetch that keeps every message a server sends, and checks it against the official schema of one revision. */
 export class Wire {
@@ -51,22 +36,10 @@ export class Wire {
       return (Array.isArray(parsed) ? parsed : [parsed]).filter(isObject).flatMap((message) => {
         this.messages.push(message);
         const method = methods.get(JSON.stringify(message.id)) ?? null;
-        return problemsOf(this.#revision, message, method).map((problem) => `${method ?? String(message.method)}: ${problem} in ${source}`);
+        return messageProblems(this.#revision, "server", message, method).map((problem) => `${method ?? String(message.method)}: ${problem} in ${source}`);
       });
     });
   }
-}
-
-function problemsOf(revision: string, message: JsonObject, method: string | null): string[] {
-  const misfit = (definition: string, value: JsonObject) => {
-    const problems = schemaProblems(revision, definition, value);
-    return problems.length === 0 ? [] : [`not a ${definition} of ${revision} (${problems.join("; ")})`];
-  };
-  const envelope = misfit("JSONRPCMessage", message);
-  if (typeof message.method === "string") return [...envelope, ...misfit("ServerNotification", message)];
-  if (!isObject(message.result)) return envelope;
-  const definition = message.result.resultType === "input_required" ? "InputRequiredResult" : (RESULTS[method ?? ""] ?? "EmptyResult");
-  return [...envelope, ...misfit(definition, message.result)];
 }
 
 /** Methods of the requests in a body, by their id as JSON text. */

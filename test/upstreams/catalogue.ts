@@ -12,6 +12,7 @@ type Content =
   | Text
   | { type: "image"; data: string; mimeType: string }
   | { type: "audio"; data: string; mimeType: string }
+  | { type: "resource_link"; uri: string; name: string; mimeType: string }
   | { type: "resource"; resource: { uri: string; mimeType: string; text: string } };
 
 export function text(value: string): Text {
@@ -39,6 +40,7 @@ export const CONSTANT_TOOLS: readonly { name: string; description: string; conte
       { type: "resource", resource: { uri: "test://mixed-content-resource", mimeType: "application/json", text: '{"test":"data","value":123}' } },
     ],
   },
+  { name: "test_resource_link", description: "Answers with a link to a resource", content: [{ type: "resource_link", uri: "test://static-text", name: "static-text", mimeType: "text/plain" }] },
   { name: "test_error_handling", description: "Always fails", content: [text("This tool intentionally returns an error for testing")], isError: true },
 ];
 
@@ -135,3 +137,16 @@ export function templateText(id: string): string {
 export function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
+
+/* What a hop must carry, and no official scenario looks at. */
+
+export const SUM_ARGUMENTS = { type: "object", properties: { a: { type: "number" }, b: { type: "number" } }, required: ["a", "b"] } as const;
+export const SUM_RESULT = { type: "object", properties: { sum: { type: "number" } }, required: ["sum"] } as const;
+
+export const LOGIN_URL = "https://login.example/connect";
+
+/** Key in `_meta` of a vendor whom nobody here knows. */
+export const VENDOR_KEY = "vendor.example/mark";
+
+/** A tool with a user interface (MCP Apps), whose resource is in no list. */
+export const APP = { tool: "test_app", uri: "ui://fixture/board", mimeType: "text/html;profile=mcp-app", html: "<!doctype html><title>Board</title>" } as const;

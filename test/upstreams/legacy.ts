@@ -43,6 +43,7 @@ import {
   TEXT_ARGUMENT,
   wait,
 } from "./catalogue.ts";
+import { APP_CONTENTS, hopTools } from "./legacy-hop.ts";
 import { renderRoundPrompt, ROUND_PROMPT, roundTools } from "./legacy-rounds.ts";
 import { type Running, runAsProgram, serve } from "./serve.ts";
 
@@ -52,6 +53,8 @@ interface ToolFixture {
   name: string;
   description: string;
   inputSchema: { type: "object"; [keyword: string]: unknown };
+  outputSchema?: { type: "object"; [keyword: string]: unknown };
+  _meta?: Record<string, unknown>;
   run(args: Record<string, unknown>, extra: Extra): CallToolResult | Promise<CallToolResult>;
 }
 
@@ -73,7 +76,7 @@ export interface LegacyFixture extends Running {
 /** The fixture catalogue on the official SDK v1: sessions, resumable streams, requests to the client. */
 export async function start(port?: number): Promise<LegacyFixture> {
   const sessions = new Map<string, WebStandardStreamableHTTPServerTransport>();
-  const count = { opened: 0, cancelled: 0, listening: 0 };
+  const count = { opened: 0, cancelled: 0, listening: 0, counted: 0 };
   const servers = new Map<WebStandardStreamableHTTPServerTransport, Served>();
 
   const begin = async () => {
@@ -87,7 +90,7 @@ export async function start(port?: number): Promise<LegacyFixture> {
       },
       onsessionclosed: (id) => void sessions.delete(id),
     });
-    const served = serverOf(() => count.cancelled++);
+    const served = serverOf(() => count.cancelled++, () => ++count.counted);
     servers.set(transport, served);
     await served.server.connect(transport);
     return transport;
@@ -125,24 +128,25 @@ export async function start(port?: number): Promise<LegacyFixture> {
   };
 }
 
-interface Served {
+export interface Served {
   server: Server;
   subscribed: ReadonlySet<string>;
 }
 
-function serverOf(onCancel: () => void): Served {
+/** One session of it. `onCancel`: a call of `slow` was cancelled; `onCount`: calls of `count` with this one. */
+export function serverOf(onCancel: () => void, onCount: () => number): Served {
   const server = new Server(INFO, {
     capabilities: { tools: { listChanged: true }, prompts: { listChanged: true }, resources: { subscribe: true }, logging: {}, completions: {} },
     instructions: "Fixtures for tests.",
   });
   let least: LoggingLevel = "debug";
   const levels = LoggingLevelSchema.options;
-  const tools = [...CONTENT, ...runningTools(onCancel, (level) => levels.indexOf(level) >= levels.indexOf(least)), ...ASKING, ...roundTools(server)];
+  const tools = [...CONTENT, ...runningTools(onCancel, (level) => levels.indexOf(level) >= levels.indexOf(least)), ...ASKING, ...roundTools(server), ...hopTools(onCount)];
   server.setRequestHandler(SetLevelRequestSchema, ({ params }) => {
     least = params.level;
     return {};
   });
-  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: tools.map(({ name, description, inputSchema }) => ({ name, description, inputSchema })) }));
+  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: tools.map(({ run: _, ...tool }) => tool) }));
   server.setRequestHandler(CallToolRequestSchema, (request, extra) => {
     const tool = tools.find(({ name }) => name === request.params.name);
     if (!tool) throw new McpError(ErrorCode.InvalidParams, `Unknown tool: ${request.params.name}`);
@@ -287,6 +291,7 @@ function offerResources(server: Server): ReadonlySet<string> {
   server.setRequestHandler(ReadResourceRequestSchema, ({ params: { uri } }) => {
     const known = RESOURCES.find((resource) => resource.uri === uri);
     if (known) return { contents: [{ uri, mimeType: known.mimeType, ...known.body }] };
+    if (uri === APP_CONTENTS.uri) return { contents: [APP_CONTENTS] };
     const id = /^test:\/\/template\/([^/]+)\/data$/.exec(uri)?.[1];
     if (id === undefined) throw new McpError(-32002, `Resource not found: ${uri}`, { uri });
     return { contents: [{ uri, mimeType: TEMPLATE.mimeType, text: templateText(id) }] };

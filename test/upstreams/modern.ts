@@ -25,6 +25,7 @@ import {
   text,
   wait,
 } from "./catalogue.ts";
+import { offerApp, registerHop } from "./modern-hop.ts";
 import { declaredBy, registerAsking, registerRounds, roundPrompt, ROUND_STATE } from "./rounds.ts";
 import { type Running, runAsProgram, serve } from "./serve.ts";
 
@@ -50,6 +51,7 @@ export function start(port?: number): Promise<ModernFixture> {
   let cancelled = 0;
   let listening = 0;
   let grown = false;
+  let counted = 0;
   const handler: McpHttpHandler = createMcpHandler(
     () => {
       const server = new McpServer(INFO, {
@@ -58,6 +60,7 @@ export function start(port?: number): Promise<ModernFixture> {
         requestState: { verify: state.verify },
       });
       registerContent(server);
+      registerHop(server, () => ++counted);
       if (grown) server.registerTool("grown", { description: "Was not there before" }, () => say("grown"));
       registerRunning(server, () => cancelled++);
       registerDiagnostics(server, handler);
@@ -65,6 +68,7 @@ export function start(port?: number): Promise<ModernFixture> {
       registerRounds(server, (value, ctx) => state.mint(value, ctx));
       registerPrompts(server);
       registerResources(server);
+      offerApp(server);
       return server;
     },
     { legacy: "reject" },
@@ -97,10 +101,6 @@ function registerContent(server: McpServer): void {
   server.registerTool("test_x_mcp_header", { description: "An argument that travels in a header", inputSchema: fromJsonSchema<{ region?: string }>(HEADER_ARGUMENT) }, ({ region }) =>
     say(`Region: ${region ?? "none"}`),
   );
-  server.registerTool("structured", { description: "Answers with structured content", outputSchema: z.object({ sum: z.number() }), inputSchema: z.object({ a: z.number(), b: z.number() }) }, ({ a, b }) => ({
-    content: [text(String(a + b))],
-    structuredContent: { sum: a + b },
-  }));
 }
 
 function registerRunning(server: McpServer, onCancel: () => void): void {
