@@ -116,7 +116,12 @@ test.concurrent("a session that was ended is not found on the other Worker withi
   });
   const other = await openSession(one);
   await Promise.all(ended);
+  expect((await legacy(one, "tools/list", {}, other)).status).toBe(200);
   expect((await legacy(two, "tools/list", {}, other)).status).toBe(200);
+
+  // Both Workers have opened the id before; whose it is, is looked at all the same.
+  const stranger = await mint(workspace);
+  for (const { endpoint } of [one, two]) expect((await legacy({ endpoint, token: stranger.token }, "tools/list", {}, other)).status).toBe(404);
 }, 40_000);
 
 test.concurrent("a workspace that is anonymous no more refuses strangers everywhere within five seconds, and ends their streams", async () => {

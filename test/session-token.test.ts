@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { knownSession } from "../src/sessions/known.ts";
 import { mintSession, openSession } from "../src/sessions/token.ts";
 import type { SessionClaims } from "../src/sessions/token.ts";
 
@@ -48,4 +49,13 @@ test("a client that declares very much still gets a short id, with what the gate
   const costly = await mintSession(KEY, { ...CLAIMS, clientInfo: { name: "\u0000".repeat(64), version: "\u0000".repeat(64) } });
   expect(costly.length).toBeLessThanOrEqual(1_000);
   expect(await openSession(KEY, costly, NOW)).toMatchObject({ id: CLAIMS.id, clientInfo: null });
+});
+
+test("an id that was opened before is known at once, until its own end, and only as it was written", async () => {
+  const token = await mintSession(KEY, CLAIMS);
+  expect(await knownSession(KEY, "acme", token, NOW)).toEqual(CLAIMS);
+  expect(knownSession(KEY, "acme", token, NOW)).toEqual(CLAIMS);
+  expect(await knownSession(KEY, "acme", `${token.slice(0, -1)}${token.endsWith("A") ? "B" : "A"}`, NOW)).toBeNull();
+  expect(await knownSession(KEY, "acme", token, CLAIMS.expiresAt)).toBeNull();
+  expect(await knownSession(KEY, "acme", token, CLAIMS.expiresAt)).toBeNull();
 });

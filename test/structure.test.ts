@@ -107,6 +107,8 @@ const CACHES = [
   "src/audit/buffer.ts",
   "src/catalog/cache.ts",
   "src/connections/cache.ts",
+  "src/sessions/keys.ts",
+  "src/sessions/known.ts",
   "src/targets/mcp/asks.ts",
   "src/targets/mcp/breakers.ts",
   "src/targets/mcp/eras.ts",

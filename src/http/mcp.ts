@@ -4,7 +4,8 @@ import { newId } from "../lib/ids.ts";
 import { parseStrict } from "../lib/json.ts";
 import type { Platform } from "../model/context.ts";
 import { classify } from "../protocol/classify.ts";
-import { openSession, type SessionClaims } from "../sessions/token.ts";
+import { knownSession } from "../sessions/known.ts";
+import type { SessionClaims } from "../sessions/token.ts";
 import { readBody } from "./body.ts";
 import { Exchange } from "./exchange.ts";
 import { endSession, initialize, legacy, openStream } from "./legacy.ts";
@@ -35,7 +36,7 @@ async function answer(request: Request, place: Place, platform: Platform, execut
   const message = classify(facts, body, limits);
 
   const sessionId = message.kind === "legacy" || OF_SESSIONS.includes(request.method) ? request.headers.get("mcp-session-id") : null;
-  const session = sessionId === null ? null : await openSession(masterKey, sessionId, started);
+  const session = sessionId === null ? null : await knownSession(masterKey, route.slug, sessionId, started);
   const authorization = request.headers.get("authorization");
   const auth = await authenticate(platform, route.slug, authorization, session, waitUntil);
   if (!auth.ok) return refuseAuth(auth, place);

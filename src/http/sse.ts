@@ -4,7 +4,8 @@ import type { Platform } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
 import { BAD_LEGACY_HTTP, INVALID_REQUEST, PARSE_ERROR } from "../protocol/jsonrpc.ts";
 import { frame, KEEP_ALIVE } from "../protocol/sse.ts";
-import { mintSession, openSession } from "../sessions/token.ts";
+import { knownSession } from "../sessions/known.ts";
+import { mintSession } from "../sessions/token.ts";
 import { readBody } from "./body.ts";
 import { Carrier } from "./carrier.ts";
 import { mcp } from "./mcp.ts";
@@ -65,7 +66,7 @@ export function deliver(request: Request, platform: Platform, execution: Executi
     const bytes = await readBody(request, bodyBytes);
     const auth = await authenticate(platform, slug, request.headers.get("authorization"), null, (work) => execution.waitUntil(work));
     if (!auth.ok) return refuseAuth(auth, place);
-    const claims = await openSession(platform.config.masterKey, new URL(request.url).searchParams.get("sessionId") ?? "", platform.now());
+    const claims = await knownSession(platform.config.masterKey, slug, new URL(request.url).searchParams.get("sessionId") ?? "", platform.now());
     if (claims?.workspace !== auth.workspace.id || claims.principal !== auth.principal.id) return refuse(404, "session not found", -32001);
     if (bytes === null) return refuse(413, `the body is larger than bodyBytes (${bodyBytes})`, INVALID_REQUEST);
     const text = textOf(bytes);

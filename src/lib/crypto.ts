@@ -23,9 +23,14 @@ export async function derive(masterKey: string, info: string, salt = ""): Promis
   return new Uint8Array(await crypto.subtle.deriveBits(parameters, master, 256));
 }
 
+/** Bytes as a key for `hmac`, which is worth keeping: to make it costs more than a signature. */
+export function hmacKey(bytes: Uint8Array): Promise<CryptoKey> {
+  return crypto.subtle.importKey("raw", new Uint8Array(bytes), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+}
+
 /** HMAC-SHA-256 of the text as base64url without padding. */
-export async function hmac(key: Uint8Array, text: string): Promise<string> {
-  const imported = await crypto.subtle.importKey("raw", new Uint8Array(key), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+export async function hmac(key: Uint8Array | CryptoKey, text: string): Promise<string> {
+  const imported = key instanceof Uint8Array ? await hmacKey(key) : key;
   return toBase64Url(new Uint8Array(await crypto.subtle.sign("HMAC", imported, utf8.encode(text))));
 }
 

@@ -1,7 +1,8 @@
 import type { ClientCapabilities } from "../model/call.ts";
 import type { JsonValue } from "../model/json.ts";
-import { derive, equalText, fromBase64Url, hmac, toBase64Url } from "../lib/crypto.ts";
+import { equalText, fromBase64Url, hmac, toBase64Url } from "../lib/crypto.ts";
 import { askable, capabilitiesOf, clientInfoOf } from "../protocol/capabilities.ts";
+import { signingKey } from "./keys.ts";
 
 /** What a legacy session id says of itself. */
 export interface SessionClaims {
@@ -17,7 +18,6 @@ export interface SessionClaims {
   expiresAt: number;
 }
 
-const PURPOSE = "session/v1";
 const FORMAT = "s1";
 /** Clients and proxies are known to lose longer header values. */
 const MAX_CHARS = 1_000;
@@ -35,18 +35,18 @@ export async function mintSession(masterKey: string, claims: SessionClaims): Pro
   const choices = [{ ...claims, capabilities }, { ...claims, capabilities: core }, { ...claims, capabilities: core, clientInfo: null }];
   const payloads = choices.map(payloadOf);
   const signed = `${FORMAT}.${payloads.find((payload) => payload.length <= MAX_PAYLOAD_CHARS) ?? payloads.at(-1)}`;
-  return `${signed}.${await hmac(await derive(masterKey, PURPOSE), signed)}`;
+  return `${signed}.${await hmac(await signingKey(masterKey), signed)}`;
 }
 
 /**
  * The claims of a session id that we minted and that has not expired at `now` (Unix ms); null for anything else.
- * Not checked: whether the session was ended, and whether the caller is its principal.
+ * Not checked: whether the session was ended, and whether the caller is its principal. `sessions/known` spares an id that was opened before this work.
  */
 export async function openSession(masterKey: string, token: string, now: number): Promise<SessionClaims | null> {
   const cut = token.lastIndexOf(".");
   if (token.length > MAX_CHARS || cut < 0 || !token.startsWith(`${FORMAT}.`)) return null;
   const signed = token.slice(0, cut);
-  if (!equalText(await hmac(await derive(masterKey, PURPOSE), signed), token.slice(cut + 1))) return null;
+  if (!equalText(await hmac(await signingKey(masterKey), signed), token.slice(cut + 1))) return null;
   const bytes = fromBase64Url(signed.slice(FORMAT.length + 1));
   const claims = bytes && claimsOf(JSON.parse(new TextDecoder().decode(bytes)));
   return claims && claims.expiresAt > now ? claims : null;
