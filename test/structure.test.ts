@@ -112,6 +112,7 @@ const CACHES = [
   "src/targets/mcp/asks.ts",
   "src/targets/mcp/breakers.ts",
   "src/targets/mcp/eras.ts",
+  "src/targets/mcp/places.ts",
   "src/targets/mcp/sessions.ts",
 ];
 

@@ -1,5 +1,4 @@
 import { chunks } from "../../lib/egress.ts";
-import { randomToken } from "../../lib/ids.ts";
 import type { Call, Notification, Outcome, Reply } from "../../model/call.ts";
 import type { CallContext } from "../../model/context.ts";
 import { GatewayError } from "../../model/error.ts";
@@ -9,6 +8,7 @@ import { type Attempting, end } from "./attempt.ts";
 import { heard, type LegAnswer, type LegEnd, type LegStart, linesOf, type ParkedPlace, placeIn } from "./leg.ts";
 import type { ChannelTry } from "./channel-call.ts";
 import type { LegacyTry } from "./legacy.ts";
+import { leavePlace, takePlace } from "./places.ts";
 
 /*
  * The Worker's side of a call of a legacy upstream that runs in an object, because it may ask in the middle: the object keeps the
@@ -19,16 +19,18 @@ type InputRequired = Extract<Outcome, { type: "input_required" }>;
 
 export const parkedOf = placeIn;
 
-/** The first leg, in an object of its own under a name that nobody else has. */
+/** The first leg, in an object that has no other call. One that ended without a question leaves nothing there, and the next may have the place. */
 export async function* runParked(call: Call, ctx: CallContext, leg: LegacyTry | ChannelTry, owner: string, capabilities: JsonObject): Attempting {
-  const object = `call:${randomToken(16)}`;
+  const object = takePlace(ctx.workspace.id);
   const { gate: _gate, now: _now, ...link } = leg.link;
   const { headerParam: _, ...plain } = call;
   const { name, key, session, until } = leg;
   const start: LegStart = { object, owner, call: plain, revision: ctx.revision, link, name, key, session, until, capabilities, parkedMs: ctx.limits.parkedMs };
   const ended = yield* exchange(object, "call", start, ctx);
   if (ended.type === "again") return { ...ended, error: heard(ended.error) };
-  return end(outcomeOf(ended, object, ctx));
+  const outcome = outcomeOf(ended, object, ctx);
+  if (!waits(outcome)) leavePlace(ctx.workspace.id, object);
+  return end(outcome);
 }
 
 /** The next leg of a call that waits for these answers. Never sends the call again, whatever has become of it. */
