@@ -1,15 +1,19 @@
-import { spawn, spawnSync } from "node:child_process";
+import { fork, spawn, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { Agent, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { nodeFlags } from "../src/dev/node.ts";
+import type { Pace } from "./pace.ts";
 
 /** One call, sent over and over. */
 export interface Shot {
   url: string;
   headers: Readonly<Record<string, string>>;
   body: string;
+  /** Sessions to go round in, with a new request id each time: for a server that takes two open requests with one id for the same. */
+  sessions?: readonly string[];
 }
 
 export interface Rate {
@@ -75,35 +79,30 @@ function badIn(output: string): number {
   return broken.reduce((sum, count) => sum + Number(count), refused);
 }
 
-function script({ headers }: Shot, bodyFile: string): string {
+function script({ headers, sessions }: Shot, bodyFile: string): string {
   const lines = Object.entries(headers).map(([name, value]) => `wrk.headers[${JSON.stringify(name)}] = ${JSON.stringify(value)}`);
-  return [`wrk.method = "POST"`, `wrk.body = io.open(${JSON.stringify(bodyFile)}, "rb"):read("*a")`, ...lines].join("\n");
+  return [`wrk.method = "POST"`, `wrk.body = io.open(${JSON.stringify(bodyFile)}, "rb"):read("*a")`, ...lines, ...(sessions ? [goRound(sessions)] : [])].join("\n");
+}
+
+function goRound(sessions: readonly string[]): string {
+  return `
+local sessions = { ${sessions.map((session) => JSON.stringify(session)).join(", ")} }
+local body, sent = wrk.body, 0
+request = function()
+  sent = sent + 1
+  wrk.headers["mcp-session-id"] = sessions[sent % #sessions + 1]
+  return wrk.format(nil, nil, nil, (body:gsub('"id":1', '"id":' .. sent, 1)))
+end`;
 }
 
 /** Calls at a fixed rate, each sent when its time has come whether or not earlier ones are back; milliseconds of each, sorted. */
-export async function paced(shot: Shot, perSecond: number, seconds: number): Promise<number[]> {
-  const agent = new Agent({ keepAlive: true, maxSockets: 64 });
-  const taken: number[] = [];
-  const calls: Promise<void>[] = [];
-  const start = performance.now();
-  for (let index = 0; index < perSecond * seconds; index++) {
-    const wait = start + (index * 1000) / perSecond - performance.now();
-    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-    calls.push(timed(shot, agent).then((ms) => void taken.push(ms)));
-  }
-  await Promise.all(calls);
-  agent.destroy();
-  return taken.sort((a, b) => a - b);
-}
-
-function timed(shot: Shot, agent: Agent): Promise<number> {
-  const start = performance.now();
+export function paced(shot: Shot, perSecond: number, seconds: number): Promise<number[]> {
+  const generator = fork(fileURLToPath(new URL("pace.ts", import.meta.url)), { execArgv: nodeFlags() });
+  const pace: Pace = { shot, perSecond, seconds };
+  generator.send(pace);
   return new Promise((resolve, reject) => {
-    const sent = request(shot.url, { method: "POST", headers: shot.headers, agent }, (answer) => {
-      answer.resume();
-      answer.on("end", () => (answer.statusCode === 200 ? resolve(performance.now() - start) : reject(new Error(`HTTP ${answer.statusCode}`))));
-    });
-    sent.on("error", reject);
-    sent.end(shot.body);
+    generator.once("message", (taken: number[]) => resolve(taken));
+    generator.once("error", reject);
+    generator.once("exit", (code) => reject(new Error(`the generator ended (${code})`)));
   });
 }

@@ -10,9 +10,22 @@ export interface Peer {
   stop(): Promise<void>;
 }
 
-/** Starts `bench/peers/{name}.ts` with these variables, on a socket of workerd's own. */
-export async function startPeer(name: string, vars: Readonly<Record<string, string>> = {}, inspect = false): Promise<Peer> {
-  const { code } = await bundle(fileURLToPath(new URL(`peers/${name}.ts`, import.meta.url)));
+export interface PeerOptions {
+  /** Default: `bench/peers/{name}.ts`. */
+  entry?: string;
+  vars?: Readonly<Record<string, string>>;
+  /** Binding → class of its objects, which are kept in SQLite. */
+  objects?: Readonly<Record<string, string>>;
+  /** On top of ours. */
+  compatibilityFlags?: readonly string[];
+  /** Import → file in its place. */
+  alias?: Record<string, string>;
+  inspect?: boolean;
+}
+
+/** Starts a peer on a socket of workerd's own. */
+export async function startPeer(name: string, { entry = fileURLToPath(new URL(`peers/${name}.ts`, import.meta.url)), vars = {}, objects = {}, compatibilityFlags = [], alias = {}, inspect = false }: PeerOptions = {}): Promise<Peer> {
+  const { code } = await bundle(entry, { alias });
   const miniflare = new Miniflare({
     host: "127.0.0.1",
     port: 0,
@@ -25,8 +38,13 @@ export async function startPeer(name: string, vars: Readonly<Record<string, stri
         config: {
           name,
           ...COMPATIBILITY,
+          compatibilityFlags: [...COMPATIBILITY.compatibilityFlags, ...compatibilityFlags],
           manifest: { mainModule: "worker.js", modules: { "worker.js": { type: "esm", contents: code } } },
-          env: Object.fromEntries(Object.entries(vars).map(([key, value]) => [key, { type: "text" as const, value }])),
+          env: {
+            ...Object.fromEntries(Object.entries(vars).map(([key, value]) => [key, { type: "text" as const, value }])),
+            ...Object.fromEntries(Object.entries(objects).map(([key, exportName]) => [key, { type: "durable-object" as const, worker: name, exportName }])),
+          },
+          exports: Object.fromEntries(Object.values(objects).map((className) => [className, { type: "durable-object" as const, storage: "sqlite" as const }])),
         },
         dev: { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
       },

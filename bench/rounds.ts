@@ -18,7 +18,7 @@ const BUSY = 0.9;
 const DRAIN_MS = 120_000;
 
 /** Shots of the gateway: each leaves an audit record a call. */
-const OURS: readonly ShotName[] = ["echo", "control", "rows", "small", "large", "list"];
+const OURS: readonly ShotName[] = ["echo", "control", "rows", "small", "large", "list", "legacy", "inObject", "inWorker"];
 
 /** Why the numbers of this run mean nothing. */
 export class Void extends Error {}

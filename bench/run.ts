@@ -27,10 +27,13 @@ const COMPARISONS: readonly Comparison[] = [
   { name: "pass-through ÷ Hono fetch-proxy", ours: "small", theirs: "proxySmall", goal: 0.75, required: 0.7 },
   { name: "pass-through of 64 KiB ÷ Hono fetch-proxy", ours: "large", theirs: "proxyLarge", goal: 0.65 },
   { name: "list of 1,000 tools ÷ Hono sending the same bytes", ours: "list", theirs: "honoList", goal: 0.8 },
+  { name: "legacy call in a session ÷ McpAgent", ours: "legacy", theirs: "agents", goal: 12 },
+  { name: "legacy call in a session ÷ the same in modern", ours: "legacy", theirs: "echo", goal: 0.9 },
+  { name: "call of a legacy upstream in a Session object ÷ in the Worker", ours: "inObject", theirs: "inWorker", goal: null },
 ];
 const CONTROL: Comparison = { name: "control: the same build twice", ours: "control", theirs: "echo", goal: null };
 /** Neighbours in a round are compared with each other. */
-const ORDER: readonly ShotName[] = ["bare", "sdk", "echo", "hono", "control", "rows", "honoRows", "small", "proxySmall", "large", "proxyLarge", "list", "honoList"];
+const ORDER: readonly ShotName[] = ["bare", "agents", "sdk", "legacy", "echo", "hono", "control", "rows", "honoRows", "small", "proxySmall", "large", "proxyLarge", "list", "honoList", "inObject", "inWorker"];
 
 const LATENCY = ["added latency at 200 calls/s, p50", "added latency at 200 calls/s, p99"] as const;
 const LOOKUP = "10,000-tool catalog: look-up and decision";
@@ -75,12 +78,14 @@ async function otherRows(): Promise<Row[]> {
   return rows.filter((row) => wants(row.case));
 }
 
-/** Self time of the gateway's functions on an echo and on a pass-through, and the proxy's for comparison. */
+const PROFILED = ["echo", "legacy", "small", "proxySmall", "inObject", "inWorker"] as const;
+
+/** Self time of the gateway's functions by shot, and the proxy's for comparison. `--case` picks shots by name. */
 async function profiles(): Promise<void> {
   if (!hasWrk()) throw new Void("wrk is not on this machine: it makes the load");
   const stage = await openStage({ inspect: true });
   try {
-    for (const name of ["echo", "small", "proxySmall"] as const) {
+    for (const name of PROFILED.filter((shot) => wants(shot))) {
       await load(stage.shots[name], 5);
       const [miniflare, worker] = name === "proxySmall" ? [stage.proxy.miniflare, "proxy"] : [stage.gateway.runtime.miniflare, "causeway"];
       let perSecond = 0;

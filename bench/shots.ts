@@ -40,6 +40,22 @@ export function list(url: string, token: string): Shot {
   return modern(url, token, "tools/list", {});
 }
 
+/** A call of 2025-11-25 in a session. */
+export function legacyCall(url: string, token: string, session: string, name: string, args: Record<string, unknown>): Shot {
+  const headers = {
+    "content-type": "application/json",
+    accept: "application/json, text/event-stream",
+    authorization: `Bearer ${token}`,
+    "mcp-protocol-version": "2025-11-25",
+    "mcp-session-id": session,
+  };
+  return { url, headers, body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name, arguments: args } }) };
+}
+
+export function legacyEcho(url: string, token: string, session: string): Shot {
+  return legacyCall(url, token, session, "echo", { text: SMALL_TEXT });
+}
+
 /** The text of one answer; throws when it is not what a round must get: a result that is no error. */
 export async function answer({ url, headers, body }: Shot): Promise<string> {
   const response = await fetch(url, { method: "POST", headers, body });

@@ -1,12 +1,15 @@
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MAXIMUM_LIMITS } from "../src/model/limits.ts";
 import { type Gateway, startGateway, type TestWorkspace } from "../test/harness/gateway.ts";
 import type { Shot } from "./load.ts";
 import { type Peer, startPeer } from "./peer.ts";
-import { answer, call, echo, list, rows } from "./shots.ts";
+import { install } from "./install.ts";
+import { openSession } from "./sessions.ts";
+import { answer, call, echo, legacyCall, legacyEcho, list, rows } from "./shots.ts";
 
 /** Whom a round asks. `gateway` shots leave audit records, of which the workspace is known. */
-export const SHOTS = ["bare", "sdk", "echo", "hono", "control", "rows", "honoRows", "small", "proxySmall", "large", "proxyLarge", "list", "honoList", "direct"] as const;
+export const SHOTS = ["bare", "sdk", "echo", "hono", "control", "rows", "honoRows", "small", "proxySmall", "large", "proxyLarge", "list", "honoList", "direct", "legacy", "agents", "inObject", "inWorker"] as const;
 export type ShotName = (typeof SHOTS)[number];
 
 export interface Stage {
@@ -29,14 +32,24 @@ const RULES = Array.from({ length: 20 }, (_, index) =>
 export async function openStage(options: { inspect?: boolean } = {}): Promise<Stage> {
   const inspect = options.inspect ?? false;
   const gateway = await startGateway({ entry: fileURLToPath(new URL("worker.ts", import.meta.url)), second: {}, vars: { LIMITS: JSON.stringify(MAXIMUM_LIMITS) }, inspect });
-  const upstream = await startPeer("upstream");
+  const [upstream, old] = [await startPeer("upstream"), await startPeer("legacy")];
   const [main, many] = [await workspace(gateway, ["bench/echo", "bench/rows"]), await workspace(gateway, { set: "many" })];
   await main.api("POST", "/upstreams", { slug: "up", url: `${upstream.origin}/` });
+  await main.api("POST", "/upstreams", { slug: "old", url: `${old.origin}/` });
   const [first = "", second = ""] = gateway.runtime.origins.values();
   const [at, manyAt] = [`${first}/w/${main.slug}/mcp`, `${first}/w/${many.slug}/mcp`];
   const bytes = await answer(list(manyAt, many.token));
-  const [bare, hono, sdk, proxy] = [await startPeer("bare"), await startPeer("hono", { BYTES: bytes }), await startPeer("sdk"), await startPeer("proxy", { UPSTREAM: `${upstream.origin}/` }, inspect)];
+  const [bare, hono, sdk, proxy] = [
+    await startPeer("bare"),
+    await startPeer("hono", { vars: { BYTES: bytes } }),
+    await startPeer("sdk"),
+    await startPeer("proxy", { vars: { UPSTREAM: `${upstream.origin}/` }, inspect }),
+  ];
+  const agents = await startAgents();
   const { token } = main;
+  const session = await openSession(at, token);
+  // A tool that has asked may always ask again: without this, its calls would soon run in the Worker.
+  const asking = await openSession(at, token, { name: "old_say", arguments: { ask: true } });
   return {
     gateway,
     proxy,
@@ -55,13 +68,31 @@ export async function openStage(options: { inspect?: boolean } = {}): Promise<St
       proxyLarge: call(`${proxy.origin}/`, token, "large", {}),
       list: list(manyAt, many.token),
       honoList: list(`${hono.origin}/bytes`, many.token),
+      legacy: legacyEcho(at, token, session),
+      agents: await agentsShot(`${agents.origin}/mcp`, token),
+      inObject: legacyCall(at, token, asking, "old_say", {}),
+      inWorker: legacyCall(at, token, session, "old_say", {}),
       direct: call(`${upstream.origin}/`, token, "small", {}),
     },
     stop: async () => {
       await gateway.stop();
-      for (const peer of [upstream, bare, hono, sdk, proxy]) await peer.stop();
+      for (const peer of [upstream, old, bare, hono, sdk, proxy, agents]) await peer.stop();
     },
   };
+}
+
+/** The agents SDK's server has packages of its own: what it needs is none of ours. */
+async function startAgents(): Promise<Peer> {
+  const folder = fileURLToPath(new URL("peers/agents", import.meta.url));
+  install(folder);
+  return startPeer("agents", { entry: join(folder, "worker.js"), objects: { MCP_OBJECT: "EchoAgent" }, compatibilityFlags: ["nodejs_compat"], alias: { path: join(folder, "path.js") } });
+}
+
+/** As many sessions as there are connections: its objects are not to wait for each other. */
+async function agentsShot(url: string, token: string): Promise<Shot> {
+  const sessions: string[] = [];
+  while (sessions.length < 16) sessions.push(await openSession(url, token));
+  return { ...legacyEcho(url, token, sessions[0] ?? ""), sessions };
 }
 
 async function workspace(gateway: Gateway, builtins: string[] | { set: string }): Promise<TestWorkspace> {

@@ -16,10 +16,10 @@ export const WORKER_ENTRY = fileURLToPath(new URL("../worker.ts", import.meta.ur
 export const LOCAL_ENTRY = fileURLToPath(new URL("worker/entry.ts", import.meta.url));
 
 /**
- * One ES module; what is imported dynamically is in it, but evaluated on first use only. Nothing is written.
+ * One ES module; what is imported dynamically is in it, but evaluated on first use only. Nothing is written. `alias`: import → file in its place.
  * Errors: those of esbuild, file and line in the message.
  */
-export async function bundle(entry: string, options: { minify?: boolean } = {}): Promise<Bundle> {
+export async function bundle(entry: string, options: { minify?: boolean; alias?: Record<string, string> } = {}): Promise<Bundle> {
   const result = await build({
     entryPoints: [entry],
     outfile: "worker.js",
@@ -32,6 +32,7 @@ export async function bundle(entry: string, options: { minify?: boolean } = {}):
     mainFields: ["browser", "module", "main"],
     external: ["cloudflare:*", "node:*"],
     minify: options.minify ?? false,
+    alias: options.alias ?? {},
     sourcemap: "external",
     metafile: true,
     logLevel: "silent",
