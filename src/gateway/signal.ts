@@ -24,6 +24,7 @@ export class CallSignal {
   /** Runs when somebody first asks for the signal, or to be told: only then is there something to end. */
   onArm: (() => void) | null = null;
   #listens = false;
+  #released = false;
   readonly #listeners = new Set<(reason: unknown) => void>();
 
   constructor(options: { client: Client | null; disconnectCancels: boolean; deadline: number; now: () => number }) {
@@ -53,10 +54,10 @@ export class CallSignal {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Lets go of timer and listener; the signal itself stays as it is. */
+  /** The call has ended: from now on nothing ends it. Its listener stays with the client's signal, for taking it away costs as much as putting it there. */
   release(): void {
     stop(this.#timer);
-    if (this.#listens) this.#client?.signal.removeEventListener("abort", this.left);
+    this.#released = true;
   }
 
   #arm(): AbortController {
@@ -79,6 +80,7 @@ export class CallSignal {
 
   /** The client is gone: the end of a modern call, the start of a legacy one's last seconds. */
   readonly left = (): void => {
+    if (this.#released) return;
     const reason = new GatewayError("cancelled", "the client disconnected");
     if (this.#disconnectCancels) return this.abort(reason);
     stop(this.#timer);

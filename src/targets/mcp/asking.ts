@@ -14,8 +14,6 @@ import { runParked } from "./parked.ts";
 
 /** What is called, and what is known of its asking. */
 export interface Asking {
-  /** Whose call of what: a parked call goes on for no other. */
-  owner: string;
   target: Extract<Target, { kind: "mcp" }>;
   /** The number of the catalog version that says the tool never asks; null: it may. */
   never: number | null;
@@ -27,8 +25,9 @@ export interface Asking {
  * Where a call runs is decided before it starts, because an open stream cannot change hands: in an object when its tool may ask and
  * the client can be asked, else here. A question that comes here all the same is refused, and the tool's next call runs in an object.
  */
-export async function* askingAttempt(call: Call, ctx: CallContext, leg: LegacyTry | ChannelTry, { owner, target, never }: Asking, askable: JsonObject, capabilities: JsonObject): Attempting {
+export async function* askingAttempt(call: Call, ctx: CallContext, leg: LegacyTry | ChannelTry, { target, never }: Asking, askable: JsonObject, capabilities: JsonObject): Attempting {
   if (Object.keys(askable).length === 0 || !METHODS.get(call.method)?.mrtr) return yield* tryLeg(call, ctx, leg);
+  const owner = ownerOf(target, call, ctx);
   // What was learnt against a version is forgotten with it: whoever says `never` again is believed again.
   const known = never === null ? owner : `${owner} ${never}`;
   if (!mayAsk(known, never !== null)) {
@@ -44,6 +43,11 @@ export async function* askingAttempt(call: Call, ctx: CallContext, leg: LegacyTr
   if (attempt.type === "end" && attempt.outcome.type === "input_required") noteAsked(known);
   else if (attempt.type === "end") noteQuiet(known);
   return attempt;
+}
+
+/** Whose call it is and what it calls: a parked call goes on for no other. */
+export function ownerOf(target: Asking["target"], call: Call, ctx: CallContext): string {
+  return JSON.stringify([ctx.workspace.id, ctx.principal.id, target.upstream, call.method, target.name]);
 }
 
 /** The catalog learns that the tool may ask, for every isolate and for good. */

@@ -9,7 +9,7 @@ import { METHODS } from "../../protocol/methods.ts";
 import { headerParamsOf } from "../../protocol/headers.ts";
 import { isModern, LEGACY } from "../../protocol/revisions.ts";
 import type { Attempt, Attempting } from "./attempt.ts";
-import { type Asking, askingAttempt } from "./asking.ts";
+import { type Asking, askingAttempt, ownerOf } from "./asking.ts";
 import { enter, type Verdict } from "./breakers.ts";
 import { mayBeChannel } from "./channel.ts";
 import { ERA_HORIZON_MS, type EraVerdict, rememberedEra, rememberEra } from "./eras.ts";
@@ -53,10 +53,9 @@ export async function* invokeMcp(target: McpTarget, call: Call, ctx: CallContext
   let verdict: Verdict = "unknown";
   const parked = parkedOf(call.requestState);
   try {
-    const owner = ownerOf(target, call, ctx);
-    if (parked) return yield* resumeParked(parked, owner, call, ctx);
+    if (parked) return yield* resumeParked(parked, ownerOf(target, call, ctx), call, ctx);
     const entry = call.method === "tools/call" ? toolOf(snapshot, target, upstream, call) : null;
-    const asking = { owner, target, never: entry?.asks === "never" ? ctx.version.number : null };
+    const asking = { target, never: entry?.asks === "never" ? ctx.version.number : null };
     const outcome = yield* travel(await journeyOf(call, ctx, upstream, entry, asking), isRepeatable(call, entry));
     verdict = "well";
     return outcome;
@@ -85,9 +84,11 @@ function audible(call: Call, ctx: CallContext): Call {
 
 /** Tries until one ends, each reason to try again good for one more. */
 async function* travel(journey: Journey, repeatable: boolean): AsyncGenerator<Notification, Outcome, void> {
+  const { call, ctx, link, name, until } = journey;
   const tried: Attempt[] = [];
   for (;;) {
-    const attempt = yield* tryOnce(journey);
+    const era = await eraOf(journey);
+    const attempt = yield* isModern(era.revision) ? tryModern(call, ctx, { link, name, revision: era.revision, params: journey.params, until }) : tryOld(journey, era);
     if (attempt.type === "end") return attempt.outcome;
     const { why, error, meant } = attempt;
     if (why === "era") journey.unsure = true;
@@ -98,10 +99,8 @@ async function* travel(journey: Journey, repeatable: boolean): AsyncGenerator<No
   }
 }
 
-async function* tryOnce(journey: Journey): Attempting {
-  const { call, ctx, upstream, link, name, params, until } = journey;
-  const era = await eraOf(journey);
-  if (isModern(era.revision)) return yield* tryModern(call, ctx, { link, name, revision: era.revision, params, until });
+async function* tryOld(journey: Journey, era: EraVerdict): Attempting {
+  const { call, ctx, upstream, link, name, until } = journey;
   const askable = ctx.canAsk ? askableIn(call.capabilities, ctx.revision) : {};
   const extensions = carriedExtensions(call.capabilities.extensions);
   const capabilities = extensions ? { ...askable, extensions } : askable;
@@ -124,17 +123,17 @@ async function* overChannel({ call, ctx, link, name, until, asking }: Journey, a
   return attempt;
 }
 
-/** Whose call it is and what it calls: a parked call goes on for no other. */
-function ownerOf(target: McpTarget, call: Call, ctx: CallContext): string {
-  return JSON.stringify([ctx.workspace.id, ctx.principal.id, target.upstream, call.method, target.name]);
-}
-
 /** Remembered here, known from the last listing, or found out now. A verdict past its horizon is looked at again, and kept if that fails. */
-async function eraOf(journey: Journey): Promise<EraVerdict> {
+function eraOf(journey: Journey): EraVerdict | Promise<EraVerdict> {
   const { ctx, upstream, link } = journey;
   const known = rememberedEra(ctx.workspace.id, link.url) ?? upstream.era;
+  const isGood = known && !journey.unsure && link.now() - known.at < ERA_HORIZON_MS;
+  return isGood ? known : lookedAt(journey, known);
+}
+
+async function lookedAt(journey: Journey, known: EraVerdict | null): Promise<EraVerdict> {
+  const { ctx, link } = journey;
   const now = link.now();
-  if (known && !journey.unsure && now - known.at < ERA_HORIZON_MS) return known;
   journey.unsure = false;
   try {
     const found = await discover(link, ctx.signal);

@@ -1,7 +1,6 @@
 import type { Call } from "../../model/call.ts";
 import type { HeaderParam } from "../../model/catalog.ts";
 import { isObject, type JsonObject, type JsonText, type JsonValue } from "../../model/json.ts";
-import { randomToken } from "../../lib/ids.ts";
 import { encodeHeaderValue } from "../../protocol/headers.ts";
 import { IMPLEMENTATION_TEXT } from "../../protocol/identity.ts";
 import { LISTING_CAPABILITIES } from "../../protocol/extensions.ts";
@@ -20,8 +19,8 @@ export const ACCEPT_BOTH = "application/json, text/event-stream";
 
 /** The request for a modern upstream: envelope in `_meta`, `Mcp-*` headers from the outgoing body (MCP 2026-07-28, streamable HTTP). */
 export function modernRequest(call: Call, name: string, revision: string, capabilities: JsonObject, params: readonly HeaderParam[]): UpstreamRequest {
-  const id = randomToken(16);
-  const progressToken = call.progressToken === null ? null : randomToken(16);
+  const id = crypto.randomUUID();
+  const progressToken = call.progressToken === null ? null : crypto.randomUUID();
   const envelope = [
     `"${VERSION_KEY}":"${revision}"`,
     `"${CAPABILITIES_KEY}":${JSON.stringify(capabilities)}`,
@@ -47,8 +46,8 @@ export function modernRequest(call: Call, name: string, revision: string, capabi
 
 /** The request for a legacy upstream: no envelope, no `Mcp-*` headers but those of its session, which the sender adds. */
 export function legacyRequest(call: Call, name: string): UpstreamRequest {
-  const id = randomToken(16);
-  const progressToken = call.progressToken === null ? null : randomToken(16);
+  const id = crypto.randomUUID();
+  const progressToken = call.progressToken === null ? null : crypto.randomUUID();
   const trace = childOf(call);
   const headers = { "content-type": "application/json", accept: ACCEPT_BOTH, ...trace };
   return { id, progressToken, headers, body: bodyOf(id, call, name, [], metaOf(call, [], progressToken, trace)) };
@@ -56,7 +55,7 @@ export function legacyRequest(call: Call, name: string): UpstreamRequest {
 
 /** A request with parameters of our own, for discovery and lists. */
 export function plainRequest(method: string, params: JsonObject, revision: string | null): UpstreamRequest {
-  const id = randomToken(16);
+  const id = crypto.randomUUID();
   const headers: Record<string, string> = { "content-type": "application/json", accept: ACCEPT_BOTH };
   const envelope: JsonObject = {};
   if (revision !== null) {
