@@ -3,12 +3,14 @@ import { sha256 } from "../lib/crypto.ts";
 import { newId } from "../lib/ids.ts";
 import { log } from "../lib/log.ts";
 import type { CatalogVersion } from "../model/catalog.ts";
-import type { Actor, AuthorityApi, Platform, Refusal, SealedConnection, TokenInfo, Verdict, WorkspaceSettings } from "../model/context.ts";
-import { GatewayError } from "../model/error.ts";
+import type { Renewal } from "../connections/oauth/renewal.ts";
+import type { Actor, AuthorityApi, PendingLogin, Platform, Refusal, Renewed, SealedConnection, TokenInfo, Verdict, WorkspaceSettings } from "../model/context.ts";
+import { type Challenge, GatewayError } from "../model/error.ts";
 import type { Principal, Workspace } from "../model/identity.ts";
 import { platformOf } from "../platform.ts";
 import type { Env } from "../platform.ts";
 import { parseToken, writeToken } from "./credential.ts";
+import { Logins } from "./logins.ts";
 import { Outbox } from "./outbox.ts";
 import { prepare } from "./schema.ts";
 import { Sealed } from "./sealed.ts";
@@ -18,6 +20,7 @@ import { Tokens } from "./tokens.ts";
 
 const BACKOFF_MS = 1_000;
 const MOST_BACKOFF_MS = 60_000;
+const GATEWAY: Actor = { principal: "system", name: "the gateway", requestId: "" };
 
 /**
  * What is true now in one workspace: tokens, revocations, settings, sealed connections, the published catalog version.
@@ -29,7 +32,9 @@ export class Authority extends DurableObject<Env> implements AuthorityApi {
   readonly #state: WorkspaceState;
   readonly #tokens: Tokens;
   readonly #sealed: Sealed;
+  readonly #logins: Logins;
   readonly #outbox: Outbox;
+  #renewal: Renewal | null = null;
   #failures = 0;
   /** Unix ms of the alarm this instance has set; null: none, as far as it knows. */
   #alarmAt: number | null = null;
@@ -42,6 +47,7 @@ export class Authority extends DurableObject<Env> implements AuthorityApi {
     this.#state = new WorkspaceState(sql);
     this.#tokens = new Tokens(sql);
     this.#sealed = new Sealed(sql);
+    this.#logins = new Logins(sql);
     this.#outbox = new Outbox(sql);
     // An alarm can be lost when its retries are used up; what is left to tell is not.
     void ctx.blockConcurrencyWhile(async () => {
@@ -116,6 +122,7 @@ export class Authority extends DurableObject<Env> implements AuthorityApi {
     this.#change("token.revoke", id, actor, () => {
       const revoked = this.#tokens.revoke(id, this.#platform.now());
       if (revoked) this.#outbox.addClosing(id);
+      if (revoked) this.#logins.removeBegunBy(id);
       return revoked;
     });
     return this.#tokens.has(id);
@@ -130,7 +137,35 @@ export class Authority extends DurableObject<Env> implements AuthorityApi {
   }
 
   async removeConnection(id: string, actor: Actor): Promise<boolean> {
-    return this.#change("connection.remove", id, actor, () => this.#sealed.remove(id));
+    return this.#change("connection.remove", id, actor, () => {
+      this.#logins.removeOf(id);
+      return this.#sealed.remove(id);
+    });
+  }
+
+  async renewConnection(id: string, version: number, challenge: Challenge | null): Promise<Renewed> {
+    // With the OAuth client it needs, so that what never meets one never evaluates it.
+    const { Renewal } = await import("../connections/oauth/renewal.ts");
+    this.#renewal ??= new Renewal(this.#workspace().workspace.id, this.#platform, {
+      get: (of) => this.#sealed.get(of),
+      replace: (of, from, sealed) => this.#change("connection.renew", of, GATEWAY, () => this.#sealed.replace(of, from, sealed) ?? false) || null,
+      want: (of, scopes) => this.#sealed.want(of, scopes),
+    });
+    const renewed = this.#renewal.renew(id, version, challenge);
+    // Whoever asked may go away: a refresh token that was used must not be lost.
+    this.ctx.waitUntil(renewed);
+    return renewed;
+  }
+
+  async putLogin(login: PendingLogin, actor: Actor): Promise<void> {
+    this.#change("connection.login", login.connection, actor, () => {
+      this.#logins.put(login, actor.principal, this.#platform.now());
+      return true;
+    });
+  }
+
+  async takeLogin(id: string): Promise<PendingLogin | null> {
+    return this.#logins.take(id, this.#platform.now());
   }
 
   async endSession(session: string, until: number): Promise<void> {

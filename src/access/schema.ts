@@ -46,6 +46,14 @@ const STEPS: readonly string[] = [
      request_id text not null
    );
    create table closing (principal text primary key);`,
+  `alter table connection add column wanted text;
+   create table login (
+     id text primary key,
+     connection text not null,
+     principal text not null,
+     sealed text not null,
+     expires_at integer not null
+   );`,
 ];
 
 /** Brings the tables to the newest shape; on an object that has it, one read. */

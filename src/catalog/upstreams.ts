@@ -1,4 +1,4 @@
-import { openConnection, removeConnection, storeConnection } from "../connections/vault.ts";
+import { removeConnection, storeConnection, withConnection } from "../connections/vault.ts";
 import { checkUrl } from "../lib/egress.ts";
 import { newId } from "../lib/ids.ts";
 import type { RequestContext } from "../model/context.ts";
@@ -129,9 +129,7 @@ async function existing(ctx: RequestContext, slug: string): Promise<CountedUpstr
 
 async function list(ctx: RequestContext, upstream: { url: string; connection: string | null }, timeoutMs: number): Promise<UpstreamListing> {
   const { platform, workspace } = ctx;
-  const { url, connection } = upstream;
-  const opened = connection === null ? null : await openConnection(platform, workspace.id, connection, new URL(url).origin);
-  return listUpstream(platform, { url, headers: opened?.headers ?? {}, timeoutMs });
+  return withConnection(platform, workspace.id, upstream, (headers) => listUpstream(platform, { url: upstream.url, headers, timeoutMs }));
 }
 
 async function plan(ctx: RequestContext, upstream: { id: string; slug: string }, listing: UpstreamListing, approve: boolean): Promise<Import> {

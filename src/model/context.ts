@@ -1,7 +1,7 @@
 import type { Call, LogLevel, Reply, TraceContext } from "./call.ts";
 import type { CatalogVersion, PromptEntry, ResourceEntry, SnapshotIndex, TemplateEntry, ToolEntry, UpstreamEntry, ToolsetEntry } from "./catalog.ts";
 import type { Change } from "./change.ts";
-import type { ErrorCode } from "./error.ts";
+import type { Challenge, ErrorCode } from "./error.ts";
 import type { Principal, Role, Scope, Workspace } from "./identity.ts";
 import type { JsonObject, JsonText } from "./json.ts";
 import type { Limits } from "./limits.ts";
@@ -79,14 +79,42 @@ export interface WorkspaceSettings {
   anonymous: Scope[] | null;
 }
 
+export const CONNECTION_KINDS = ["header", "bearer", "postgres", "oauth", "oauth_client"] as const;
+export type ConnectionKind = (typeof CONNECTION_KINDS)[number];
+
 export interface SealedConnection {
   id: string;
-  /** `header`: {name, value}; `bearer`: {token}; `postgres`: {url}. Sealed with the row as associated data. */
-  kind: "header" | "bearer" | "postgres";
+  /**
+   * `header`: {name, value}; `bearer`: {token}; `postgres`: {url}; `oauth`, `oauth_client`: see `connections/oauth/grant`. Sealed with the row as
+   * associated data.
+   */
+  kind: ConnectionKind;
   /** Origin the secret was made for; it is sent nowhere else. */
   origin: string;
   sealed: string;
   version: number;
+  /** Of `oauth`: scopes to ask for at the next login, because the upstream wants them; absent or null: none but those of the last one. */
+  wanted?: string | null;
+}
+
+/** What became of a refused or expiring `oauth` connection. */
+export type Renewed =
+  /** It has another credential by now. */
+  | { type: "renewed"; connection: SealedConnection }
+  /** Only a person who logs in can help. */
+  | { type: "login" }
+  /** Another credential would be refused as well. */
+  | { type: "refused" }
+  /** The authorization server could not be asked. */
+  | { type: "failed"; message: string };
+
+/** A login that somebody began and that the authorization server has yet to answer. */
+export interface PendingLogin {
+  id: string;
+  connection: string;
+  sealed: string;
+  /** Unix ms. */
+  expiresAt: number;
 }
 
 export interface AuthorityApi {
@@ -108,7 +136,14 @@ export interface AuthorityApi {
   revokeToken(id: string, actor: Actor): Promise<boolean>;
   putConnection(connection: Omit<SealedConnection, "version">, actor: Actor): Promise<number>;
   connection(id: string): Promise<SealedConnection | null>;
+  /** With what belongs to it: its client identity, its pending login. */
   removeConnection(id: string, actor: Actor): Promise<boolean>;
+  /** A new credential in place of the one of this version, got once however many ask. `challenge` null: it is about to expire. */
+  renewConnection(id: string, version: number, challenge: Challenge | null): Promise<Renewed>;
+  /** Takes the place of an earlier one of the same connection. */
+  putLogin(login: PendingLogin, actor: Actor): Promise<void>;
+  /** Once: null when there is none, it has expired, it was used, or who began it has lost the right to. */
+  takeLogin(id: string): Promise<PendingLogin | null>;
   endSession(session: string, until: number): Promise<void>;
 }
 
@@ -166,6 +201,8 @@ export interface UpstreamSessionFailure {
   retryAfter: number | null;
   /** The upstream's answer was not that of a legacy server: its era is worth another look. */
   foreign: boolean;
+  /** The upstream wants another credential. */
+  challenge?: Challenge;
 }
 
 export interface UpstreamSessionApi {

@@ -16,6 +16,14 @@ export type ErrorCode =
   | "unavailable"
   | "internal";
 
+/** What an upstream said of our credential when it refused it (RFC 6750 section 3, RFC 9728 section 5.1). Its texts are the upstream's: they are checked where they are used. */
+export interface Challenge {
+  status: 401 | 403;
+  error: string | null;
+  scope: string | null;
+  resourceMetadata: string | null;
+}
+
 export interface ErrorDetail {
   /** For the log only; never leaves the gateway. */
   cause?: unknown;
@@ -23,6 +31,8 @@ export interface ErrorDetail {
   data?: JsonObject;
   /** Seconds after which trying again makes sense. */
   retryAfter?: number;
+  /** Of an upstream that wants another credential; never leaves the gateway. */
+  challenge?: Challenge;
   /** Codes that the MCP specification assigns itself (-32020 header mismatch, -32021 missing capability, -32022 version). */
   wire?: WireError;
 }
@@ -32,6 +42,7 @@ export class GatewayError extends Error {
   readonly code: ErrorCode;
   readonly data: JsonObject | undefined;
   readonly retryAfter: number | undefined;
+  readonly challenge: Challenge | undefined;
   readonly wire: WireError;
 
   constructor(code: ErrorCode, message: string, detail: ErrorDetail = {}) {
@@ -40,6 +51,7 @@ export class GatewayError extends Error {
     this.code = code;
     this.data = detail.data;
     this.retryAfter = detail.retryAfter;
+    this.challenge = detail.challenge;
     this.wire = detail.wire ?? WIRE[code];
   }
 }

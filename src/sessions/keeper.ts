@@ -46,8 +46,8 @@ export class SessionKeeper implements Pick<UpstreamSessionApi, "open"> {
     this.#opening ??= this.#initialize(spec).finally(() => (this.#opening = null));
     const opened = await this.#opening;
     if (opened.ok) return opened;
-    const { code, message, data, retryAfter } = opened.error;
-    return { ok: false, code, message, data: data ?? null, retryAfter: retryAfter ?? null, foreign: opened.foreign };
+    const { code, message, data, retryAfter, challenge } = opened.error;
+    return { ok: false, code, message, data: data ?? null, retryAfter: retryAfter ?? null, foreign: opened.foreign, ...(challenge && { challenge }) };
   }
 
   /** Unix ms of the last use; null: there is no session. */

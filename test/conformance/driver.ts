@@ -1,11 +1,14 @@
 import type { Call, Outcome } from "../../src/model/call.ts";
 import type { ToolEntry } from "../../src/model/catalog.ts";
 import { isObject, type JsonObject, type JsonValue } from "../../src/model/json.ts";
+import { GatewayError } from "../../src/model/error.ts";
+import { withConnection } from "../../src/connections/vault.ts";
 import { memberOf } from "../../src/lib/json.ts";
 import { headerParamsOf } from "../../src/protocol/headers.ts";
 import { isModern } from "../../src/protocol/revisions.ts";
 import { listUpstream, type UpstreamListing } from "../../src/targets/mcp/list.ts";
 import { bench, callOf, toolEntry } from "../upstreams/context.ts";
+import { newPerson } from "./person.ts";
 
 /*
  * The gateway's upstream client as the conformance suite drives clients: `driver.ts URL`, the scenario and its revision in the environment. Lists what the
@@ -31,12 +34,27 @@ process.once("uncaughtException", (failure) => {
   console.error(String(failure));
   process.exit(1);
 });
-const { platform } = bench(url);
-const listing = await listUpstream(platform, { url, headers: {}, timeoutMs: 20_000 });
+const connection = scenario.startsWith("auth/") ? "con_1" : null;
+const first = bench(url, { upstream: { connection } });
+const person = connection === null ? null : await newPerson(first.context(), connection, url, given);
+const listing = await loggedIn(() => withConnection(first.platform, first.workspace.id, { connection, url }, (headers) => listUpstream(first.platform, { url, headers, timeoutMs: 20_000 })));
 const tools = listing.tools.map((text): JsonObject => JSON.parse(text));
 // The suite says which era it speaks; a verdict that is known is not looked for again.
-const own = bench(url, { tools: tools.map(entryOf), upstream: { era: { revision: isModern(revision) ? revision : "2025-11-25", at: Date.now() } } });
+const own = bench(url, { beside: first, tools: tools.map(entryOf), upstream: { connection, era: { revision: isModern(revision) ? revision : "2025-11-25", at: Date.now() } } });
+if (person) await loggedIn(() => every(tools.map(({ name }) => String(name)), (name) => tool(name)));
 await scenarios()[scenario]?.(listing);
+
+/** Does it, and again each time the gateway says that somebody has to log in. */
+async function loggedIn<T>(work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (thrown) {
+      if (!person || !(thrown instanceof GatewayError) || thrown.data?.reason !== "login") throw thrown;
+      await person.logIn();
+    }
+  }
+}
 
 function scenarios(): Record<string, (listing: UpstreamListing) => Promise<unknown>> {
   return {
@@ -70,9 +88,17 @@ async function run(call: Call): Promise<Outcome> {
   for (let round = 0; ; round++) {
     const { outcome } = await own.run(current, { deadlineMs: CALL_MS });
     if (outcome.type !== "input_required" || round === MAX_ROUNDS) return outcome;
-    const answers = Object.entries(outcome.inputRequests).map(([key, { method }]): [string, JsonObject] => [key, ANSWERS[method] ?? {}]);
+    const answers = Object.entries(outcome.inputRequests).map(([key, { method, params }]): [string, JsonObject] => [key, answerTo(method, params ?? {})]);
     current = { ...call, inputResponses: answers.length === 0 ? null : Object.fromEntries(answers), requestState: outcome.requestState ?? null };
   }
+}
+
+/** A client that fills in what the form gives defaults for, as 2025-11-25 lets it (elicitation, default values). */
+function answerTo(method: string, { requestedSchema }: JsonObject): JsonObject {
+  const answer = ANSWERS[method] ?? {};
+  if (method !== "elicitation/create" || !isObject(requestedSchema) || !isObject(requestedSchema.properties)) return answer;
+  const defaults = Object.entries(requestedSchema.properties).flatMap(([name, field]): [string, JsonValue][] => (isObject(field) && field.default !== undefined ? [[name, field.default]] : []));
+  return defaults.length === 0 ? answer : { action: "accept", content: Object.fromEntries(defaults) };
 }
 
 async function every<T>(items: T[], work: (item: T) => Promise<unknown>): Promise<void> {

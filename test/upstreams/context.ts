@@ -1,16 +1,19 @@
 import { cutBy } from "../../src/lib/abort.ts";
 import type { Call, Notification, Outcome, Reply } from "../../src/model/call.ts";
 import type { ToolEntry, UpstreamEntry } from "../../src/model/catalog.ts";
-import type { CallContext, Platform, Snapshot, UpstreamSessionApi } from "../../src/model/context.ts";
+import type { AuthorityApi, CallContext, Platform, Snapshot, UpstreamSessionApi } from "../../src/model/context.ts";
 import type { JsonObject, JsonText } from "../../src/model/json.ts";
+import type { Workspace } from "../../src/model/identity.ts";
 import { limitsWith, type Limits } from "../../src/model/limits.ts";
 import { SessionKeeper } from "../../src/sessions/keeper.ts";
 import { Parking } from "../../src/sessions/parking.ts";
 import { invokeMcp } from "../../src/targets/mcp/invoke.ts";
+import { memoryGrants } from "./grants.ts";
 
 /** One workspace with one upstream, as the target's code sees them. */
 export interface Bench {
   platform: Platform;
+  workspace: Workspace;
   upstream: UpstreamEntry;
   snapshot: Snapshot;
   sessions: Map<string, SessionKeeper>;
@@ -30,16 +33,16 @@ interface ContextOptions {
 let workspaces = 0;
 
 /** Everything under test is real but the platform: its session objects live in this process, its clock is the machine's. */
-export function bench(url: string, own: { limits?: Partial<Record<keyof Limits, number>>; upstream?: Partial<UpstreamEntry>; tools?: ToolEntry[]; now?: () => number } = {}): Bench {
+export function bench(url: string, own: { limits?: Partial<Record<keyof Limits, number>>; upstream?: Partial<UpstreamEntry>; tools?: ToolEntry[]; now?: () => number; /** In the same workspace, with its connections. */ beside?: Bench } = {}): Bench {
   const limits = limitsWith(own.limits ?? {});
-  const workspace = { id: `ws_test${++workspaces}`, slug: `test${workspaces}` };
+  const workspace = own.beside?.workspace ?? { id: `ws_test${++workspaces}`, slug: `test${workspaces}` };
   const upstream: UpstreamEntry = { id: "up_1", slug: "up", url, connection: null, era: null, capabilities: {}, timeoutMs: limits.totalMs, concurrency: 16, ...own.upstream };
   const sessions = new Map<string, SessionKeeper>();
   const places = new Map<string, Parking>();
   const missing = (): never => {
     throw new Error("not in this test");
   };
-  const platform: Platform = {
+  const platform: Platform = own.beside?.platform ?? {
     config: { masterKey: "A".repeat(43) + "=", operatorToken: null, defaultWorkspace: null, hosts: [], allowedOrigins: [], allowInsecureUpstreams: true, limits },
     database: { url: "" },
     get catalog() {
@@ -51,7 +54,7 @@ export function bench(url: string, own: { limits?: Partial<Record<keyof Limits, 
     get audit() {
       return missing();
     },
-    authority: missing,
+    authority: () => authority,
     hub: missing,
     session: (name) => {
       const parking = places.get(name) ?? new Parking(platform.now, () => undefined);
@@ -66,6 +69,19 @@ export function bench(url: string, own: { limits?: Partial<Record<keyof Limits, 
     once: missing,
     builtins: new Map(),
     now: own.now ?? Date.now,
+  };
+  const authority: AuthorityApi = {
+    ...memoryGrants(workspace.id, platform),
+    setup: missing,
+    verify: missing,
+    version: missing,
+    move: missing,
+    settings: missing,
+    configure: missing,
+    createToken: missing,
+    listTokens: missing,
+    revokeToken: missing,
+    endSession: missing,
   };
   const snapshot = snapshotOf(workspace.id, upstream, own.tools ?? [], limits);
   const context: Bench["context"] = (options = {}) => {
@@ -102,6 +118,7 @@ export function bench(url: string, own: { limits?: Partial<Record<keyof Limits, 
   const start: Bench["start"] = (call, ctx) => invokeMcp({ kind: "mcp", upstream: upstream.id, name: nameOf(call) }, call, ctx, snapshot);
   return {
     platform,
+    workspace,
     upstream,
     snapshot,
     sessions,

@@ -37,10 +37,6 @@ export function operatorActor(requestId: string): Actor {
   return { principal: "operator", name: "operator", requestId };
 }
 
-export function actorOf(ctx: RequestContext): Actor {
-  return { principal: ctx.principal.id, name: ctx.principal.name, requestId: ctx.requestId };
-}
-
 export function requestIdOf(c: ApiContext): string {
   // `env` is absent where the app is called in process without bindings.
   return c.env?.requestId ?? newId("req");

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { GatewayError } from "../../model/error.ts";
 import { SCOPES } from "../../model/identity.ts";
-import { actorOf } from "./context.ts";
+import { actorOf } from "../../access/actor.ts";
 import { answers, body, ofWorkspace, route, type Api } from "./route.ts";
 
 const Settings = z.strictObject({

@@ -2,7 +2,7 @@ import { z } from "@hono/zod-openapi";
 import type { RequestContext, TokenInfo } from "../../model/context.ts";
 import { GatewayError } from "../../model/error.ts";
 import { ROLES, SCOPES, type Role, type Scope } from "../../model/identity.ts";
-import { actorOf } from "./context.ts";
+import { actorOf } from "../../access/actor.ts";
 import { invalidField } from "./problems.ts";
 import { answers, body, creates, ofWorkspace, page, removes, route, type Api } from "./route.ts";
 

@@ -1,4 +1,5 @@
 import { GatewayError } from "../../model/error.ts";
+import { challengeIn } from "./challenge.ts";
 
 const MAX_RETRY_AFTER_S = 24 * 60 * 60;
 
@@ -10,7 +11,8 @@ export function statusError(response: Response, now: number): GatewayError | nul
   const { status } = response;
   const retryAfter = retryAfterOf(response.headers.get("retry-after"), now);
   const detail = { data: { status }, ...(retryAfter === undefined ? {} : { retryAfter }) };
-  if (status === 401 || status === 403) return new GatewayError("upstream", `the upstream refused the gateway's credential (HTTP ${status})`, { data: { status, reason: "credential" } });
+  const challenge = challengeIn(response);
+  if (challenge) return new GatewayError("upstream", `the upstream refused the gateway's credential (HTTP ${status})`, { data: { status, reason: "credential" }, challenge });
   if (status === 408 || status === 504) return new GatewayError("timeout", `the upstream gave up waiting (HTTP ${status})`, detail);
   if (status === 413) return new GatewayError("too_large", "the upstream finds the request too large (HTTP 413)", detail);
   if (status === 429) return new GatewayError("limited", "the upstream limits how often it is called (HTTP 429)", detail);

@@ -3,6 +3,7 @@ import type { HeaderParam, Target, ToolEntry, UpstreamEntry } from "../../model/
 import type { CallContext, Snapshot } from "../../model/context.ts";
 import { GatewayError, toGatewayError } from "../../model/error.ts";
 import type { JsonObject } from "../../model/json.ts";
+import { MAX_RENEWALS, type OpenConnection, renewConnection } from "../../connections/vault.ts";
 import { askableIn } from "../../protocol/capabilities.ts";
 import { carriedExtensions, onlyReads } from "../../protocol/extensions.ts";
 import { METHODS } from "../../protocol/methods.ts";
@@ -14,7 +15,7 @@ import { enter, type Verdict } from "./breakers.ts";
 import { mayBeChannel } from "./channel.ts";
 import { ERA_HORIZON_MS, type EraVerdict, rememberedEra, rememberEra } from "./eras.ts";
 import { isFault } from "./errors.ts";
-import { type Link, linkOf } from "./link.ts";
+import { type Link, linkWith, secretOf } from "./link.ts";
 import { listedTool } from "./list.ts";
 import { tryModern } from "./modern.ts";
 import { parkedOf, resumeParked } from "./parked.ts";
@@ -28,6 +29,7 @@ interface Journey {
   call: Call;
   ctx: CallContext;
   upstream: UpstreamEntry;
+  secret: OpenConnection | null;
   link: Link;
   name: string;
   params: readonly HeaderParam[];
@@ -43,7 +45,7 @@ interface Journey {
 /**
  * One call of an upstream MCP server of any era: `tools/call`, `resources/read`, `prompts/get`, `completion/complete`.
  * `target.name` is the upstream's own name or URI. Arguments and result pass as written.
- * A call that was certainly not run (wrong era, lost session, refused headers) is sent once more; one whose connection failed only if
+ * A call that was certainly not run (wrong era, lost session, refused headers or credential) is sent once more; one whose connection failed only if
  * running it twice does no harm. Errors: not_found, upstream, upstream_invalid, timeout, limited, unavailable, too_large, cancelled.
  */
 export async function* invokeMcp(target: McpTarget, call: Call, ctx: CallContext, snapshot: Snapshot): Reply {
@@ -69,9 +71,10 @@ export async function* invokeMcp(target: McpTarget, call: Call, ctx: CallContext
 }
 
 async function journeyOf(call: Call, ctx: CallContext, upstream: UpstreamEntry, entry: ToolEntry | null, asking: Asking): Promise<Journey> {
-  const link = await linkOf(upstream, ctx);
+  const secret = await secretOf(upstream, ctx);
+  const link = linkWith(secret, upstream, ctx);
   const until = Math.min(ctx.deadline, link.now() + upstream.timeoutMs);
-  return { call: audible(call, ctx), ctx, upstream, link, name: asking.target.name, params: entry?.headers ?? [], asking, until, stale: null, unsure: false };
+  return { call: audible(call, ctx), ctx, upstream, secret, link, name: asking.target.name, params: entry?.headers ?? [], asking, until, stale: null, unsure: false };
 }
 
 /**
@@ -84,11 +87,18 @@ function audible(call: Call, ctx: CallContext): Call {
 
 /** Tries until one ends, each reason to try again good for one more. */
 async function* travel(journey: Journey, repeatable: boolean): AsyncGenerator<Notification, Outcome, void> {
-  const { call, ctx, link, name, until } = journey;
   const tried: Attempt[] = [];
+  let renewals = 0;
   for (;;) {
-    const era = await eraOf(journey);
-    const attempt = yield* isModern(era.revision) ? tryModern(call, ctx, { link, name, revision: era.revision, params: journey.params, until }) : tryOld(journey, era);
+    let attempt: Attempt;
+    try {
+      const { call, ctx, link, name, params, until } = journey;
+      const era = await eraOf(journey);
+      attempt = yield* isModern(era.revision) ? tryModern(call, ctx, { link, name, revision: era.revision, params, until }) : tryOld(journey, era);
+    } catch (thrown) {
+      await renew(journey, thrown, renewals++);
+      continue;
+    }
     if (attempt.type === "end") return attempt.outcome;
     const { why, error, meant } = attempt;
     if (why === "era") journey.unsure = true;
@@ -97,6 +107,14 @@ async function* travel(journey: Journey, repeatable: boolean): AsyncGenerator<No
     tried.push(attempt);
     if (why === "headers") journey.params = await refreshedParams(journey, error);
   }
+}
+
+/** A try whose credential was refused was not run: with another one it is made again, before anybody hears of the refusal. Anything else is thrown on. */
+async function renew(journey: Journey, thrown: unknown, renewals: number): Promise<void> {
+  const { ctx, upstream, secret } = journey;
+  if (!(thrown instanceof GatewayError) || !thrown.challenge || !secret || upstream.connection === null || renewals === MAX_RENEWALS) throw thrown;
+  journey.secret = await renewConnection(ctx.platform, ctx.workspace.id, upstream.connection, secret, thrown);
+  journey.link = linkWith(journey.secret, upstream, ctx);
 }
 
 async function* tryOld(journey: Journey, era: EraVerdict): Attempting {

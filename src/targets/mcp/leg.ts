@@ -48,12 +48,12 @@ export type LegLine = { type: "notification"; notification: Notification } | Leg
 /** A GatewayError as text carries it. */
 type Told = Omit<UpstreamSessionFailure, "ok" | "foreign"> & { wire: WireError };
 
-export function told({ code, message, data, retryAfter, wire }: GatewayError): Told {
-  return { code, message, data: data ?? null, retryAfter: retryAfter ?? null, wire };
+export function told({ code, message, data, retryAfter, challenge, wire }: GatewayError): Told {
+  return { code, message, data: data ?? null, retryAfter: retryAfter ?? null, ...(challenge && { challenge }), wire };
 }
 
-export function heard({ code, message, data, retryAfter, wire }: Told): GatewayError {
-  return new GatewayError(code, message, { wire, ...(data && { data }), ...(retryAfter !== null && { retryAfter }) });
+export function heard({ code, message, data, retryAfter, challenge, wire }: Told): GatewayError {
+  return new GatewayError(code, message, { wire, ...(data && { data }), ...(retryAfter !== null && { retryAfter }), ...(challenge && { challenge }) });
 }
 
 export function lineText(line: LegLine): string {

@@ -1,7 +1,7 @@
 import type { CallContext, Platform, RequestGate } from "../../model/context.ts";
 import type { UpstreamEntry } from "../../model/catalog.ts";
 import type { Limits } from "../../model/limits.ts";
-import { openConnection } from "../../connections/vault.ts";
+import { type OpenConnection, openConnection } from "../../connections/vault.ts";
 
 /** One upstream as one caller reaches it: address, credential and limits. Lives as long as the call. */
 export interface Link {
@@ -17,10 +17,18 @@ export interface Link {
   now(): number;
 }
 
-/** Opens the upstream's connection and puts the link of one call together. Errors: those of the vault and of `checkUrl`. */
+/** Opens the upstream's connection and puts the link of one call together. Errors: those of the vault. */
 export async function linkOf(upstream: UpstreamEntry, ctx: CallContext): Promise<Link> {
-  const { platform, workspace } = ctx;
-  const secret = upstream.connection === null ? null : await openConnection(platform, workspace.id, upstream.connection, originOf(upstream.url));
+  return linkWith(await secretOf(upstream, ctx), upstream, ctx);
+}
+
+/** The upstream's credential; null: it needs none. */
+export async function secretOf({ connection, url }: UpstreamEntry, { platform, workspace }: CallContext): Promise<OpenConnection | null> {
+  return connection === null ? null : openConnection(platform, workspace.id, connection, originOf(url));
+}
+
+export function linkWith(secret: OpenConnection | null, upstream: UpstreamEntry, ctx: CallContext): Link {
+  const { platform } = ctx;
   return {
     url: upstream.url,
     headers: secret?.headers ?? {},

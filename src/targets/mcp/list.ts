@@ -1,5 +1,5 @@
 import type { Platform, UpstreamSessionState } from "../../model/context.ts";
-import { GatewayError } from "../../model/error.ts";
+import { type Challenge, GatewayError } from "../../model/error.ts";
 import { isObject, type JsonObject, type JsonText, type JsonValue } from "../../model/json.ts";
 import { cutBy } from "../../lib/abort.ts";
 import { discard, send } from "../../lib/egress.ts";
@@ -73,6 +73,17 @@ export async function listUpstream(platform: Platform, options: ListOptions): Pr
   } finally {
     clearTimeout(timer);
     options.signal?.removeEventListener("abort", stop);
+  }
+}
+
+/** What an upstream says to who comes without a credential; null when it lets everybody list. Errors: of listing, but for that refusal. */
+export async function challengeOf(platform: Platform, url: string): Promise<Challenge | null> {
+  try {
+    await listUpstream(platform, { url, headers: {}, timeoutMs: platform.config.limits.firstByteMs });
+    return null;
+  } catch (thrown) {
+    if (thrown instanceof GatewayError && thrown.challenge) return thrown.challenge;
+    throw thrown;
   }
 }
 

@@ -39,8 +39,8 @@ export async function joinSession(key: string, upstream: UpstreamEntry, link: Li
   };
   const answer = await orAborted(platform.upstreamSession(object).open(spec, stale), ctx.signal);
   if (answer.ok) return { ok: true, session: rememberSession(key, object, answer.state, link.now()) };
-  const { code, message, data, retryAfter, foreign } = answer;
-  const error = new GatewayError(code, message, { ...(data ? { data } : {}), ...(retryAfter === null ? {} : { retryAfter }) });
+  const { code, message, data, retryAfter, foreign, challenge } = answer;
+  const error = new GatewayError(code, message, { ...(data ? { data } : {}), ...(retryAfter === null ? {} : { retryAfter }), ...(challenge && { challenge }) });
   return { ok: false, error, foreign };
 }
 
