@@ -68,7 +68,16 @@ function partsOf(transport: Transport, { issuer, tokenEndpoint, resource, client
 
 function proofOf({ secret, method }: Client): oauth.ClientAuth {
   if (secret === null || method === "none") return oauth.None();
-  return method === "client_secret_post" ? oauth.ClientSecretPost(secret) : oauth.ClientSecretBasic(secret);
+  return method === "client_secret_post" ? oauth.ClientSecretPost(secret) : basic(secret);
+}
+
+/** RFC 6749 section 2.3.1, encoding no more than has to be: many servers take id and secret as they come, and the library writes a hyphen as `%2D`. */
+function basic(secret: string): oauth.ClientAuth {
+  return (_server, { client_id: id }, _body, headers) => headers.set("authorization", `Basic ${btoa(`${formEncoded(id)}:${formEncoded(secret)}`)}`);
+}
+
+function formEncoded(text: string): string {
+  return new URLSearchParams({ "": text }).toString().slice(1);
 }
 
 /** The library's errors carry what the server said, tokens included: none of them gets any further. */
