@@ -41,6 +41,10 @@ export function createApp(platform: Platform): Hono<Bindings> {
     });
   }
 
+  // With the catalog and the OAuth client, which no MCP request needs.
+  app.get("/w/:slug/oauth/callback", async (c) => (await import("./http/oauth.ts")).callback(c.req.raw, platform, c.executionCtx, c.req.param("slug")));
+  app.get("/w/:slug/oauth/client.json", async (c) => (await import("./http/oauth.ts")).clientMetadata(c.req.raw, platform, c.req.param("slug")));
+
   app.get("/healthz", () => healthz());
   app.get("/readyz", () => readyz(platform));
   app.get("/.well-known/oauth-protected-resource/*", (c) => {

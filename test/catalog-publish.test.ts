@@ -58,7 +58,7 @@ async function sync(ctx: CallContext, slug: string, listing: Partial<Listing>, a
   const held = await readHeld(ctx.platform.database, ctx.workspace.id, id);
   const { edit, report } = await planImport({ workspace: ctx.workspace, upstream: { id, slug }, listing: { ...NOTHING, ...listing }, held, approve, toolLimit: 10_000 });
   if (there) await updateUpstream(ctx, there, probe, edit);
-  else await insertUpstream(ctx, { id, slug, url: `https://${slug}.test/mcp`, connection: null, toolset: null }, probe, edit);
+  else await insertUpstream(ctx, { id, slug, url: `https://${slug}.test/mcp`, connection: null, toolset: null }, { probe, edit });
   return report;
 }
 

@@ -75,15 +75,15 @@ export interface NewUpstream {
   toolset: string | null;
 }
 
-/** Errors: `conflict` when the slug, or the toolset's, is taken. */
-export async function insertUpstream(ctx: RequestContext, upstream: NewUpstream, probe: Probe, edit: CatalogEdit): Promise<void> {
+/** `found` null: it could not be listed yet. Errors: `conflict` when the slug, or the toolset's, is taken. */
+export async function insertUpstream(ctx: RequestContext, upstream: NewUpstream, found: { probe: Probe; edit: CatalogEdit } | null): Promise<void> {
   const workspace = ctx.workspace.id;
   const { id, slug, url, connection, toolset } = upstream;
   await change(ctx, "upstream.add", slug, [
     sql`insert into causeway.upstream (workspace, id, slug, url, connection) values (${workspace}, ${id}, ${slug}, ${url}, ${connection})`,
-    probed(workspace, id, probe),
+    ...(found === null ? [] : [probed(workspace, id, found.probe)]),
     ...(toolset === null ? [] : [sql`insert into causeway.toolset (workspace, slug, upstream) values (${workspace}, ${toolset}, ${id})`]),
-    ...edited(workspace, edit),
+    ...(found === null ? [] : edited(workspace, found.edit)),
   ]);
 }
 

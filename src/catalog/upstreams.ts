@@ -1,16 +1,18 @@
 import { removeConnection, storeConnection, withConnection } from "../connections/vault.ts";
+import type { Begun } from "../connections/oauth/login.ts";
 import { checkUrl } from "../lib/egress.ts";
 import { newId } from "../lib/ids.ts";
 import type { RequestContext } from "../model/context.ts";
 import { GatewayError, toGatewayError } from "../model/error.ts";
 import { listUpstream, type UpstreamListing } from "../targets/mcp/list.ts";
 import { deleteUpstream, insertUpstream, updateUpstream } from "./edit-store.ts";
+import { connect, type OAuthCredential } from "./login.ts";
 import { planImport, type Import, type ImportReport } from "./import.ts";
 import { checkToolsetSlug, checkUpstreamSlug } from "./names.ts";
 import { publish, type PublishReport } from "./publish.ts";
 import { readHeld, readUpstream, readUpstreams, type CountedUpstream } from "./store.ts";
 
-export type NewCredential = { kind: "bearer"; token: string } | { kind: "header"; name: string; value: string };
+export type NewCredential = { kind: "bearer"; token: string } | { kind: "header"; name: string; value: string } | OAuthCredential;
 
 export interface UpstreamView {
   id: string;
@@ -28,6 +30,8 @@ export interface UpstreamView {
 export interface SyncReport extends ImportReport {
   upstream: UpstreamView;
   published: PublishReport | null;
+  /** Where somebody has to log in before it can be listed. */
+  login: Begun | null;
 }
 
 export interface UpstreamHealth {
@@ -40,13 +44,15 @@ export interface UpstreamHealth {
   error: string | null;
 }
 
+const NOTHING_YET = { added: [], changed: [], removed: [], quarantined: [], invalid: [], published: null };
 const LIST_MS = 60_000;
 const HEALTH_MS = 15_000;
 
 /**
  * Adds an MCP server: asks it what it offers, keeps that with its sealed credential, and publishes. `review`: what it offers waits for approval instead.
+ * Where somebody has to log in first, it is kept without anything, and listed when that is done.
  * `toolset`: it also gets a one-to-one endpoint of its slug. Nothing stays behind when the server cannot be listed.
- * Errors: `invalid` (slug, url, credential), `conflict` (slug), and what listing it meets (`upstream`, `timeout`, …).
+ * Errors: `invalid` (slug, url, credential), `conflict` (slug), and what listing it meets (`upstream`, `timeout`, …), or where one logs in.
  */
 export async function addUpstream(
   ctx: RequestContext,
@@ -58,18 +64,31 @@ export async function addUpstream(
   if (toolset) checkToolsetSlug(slug);
   const { href: url, origin } = checkUrl(wanted.url, platform.config.allowInsecureUpstreams);
   if (await readUpstream(platform.database, workspace.id, slug)) throw new GatewayError("conflict", `there is an upstream ${slug} already`);
-  const connection = credential ? await storeConnection(ctx, { ...credential, origin }) : null;
+  const connection = credential ? newId("con") : null;
   try {
     const upstream = { id: newId("up"), slug, url, connection };
+    const rows = { ...upstream, toolset: toolset ? slug : null };
+    const login = credential && connection !== null ? await store(ctx, { slug, url, origin, connection }, credential, review) : null;
+    if (login) {
+      await insertUpstream(ctx, rows, null);
+      return { ...NOTHING_YET, upstream: viewOf(await existing(ctx, slug)), login };
+    }
     const listing = await list(ctx, upstream, LIST_MS);
     const { edit, report } = await plan(ctx, upstream, listing, !review);
-    await insertUpstream(ctx, { ...upstream, toolset: toolset ? slug : null }, listing, edit);
+    await insertUpstream(ctx, rows, { probe: listing, edit });
     return await reported(ctx, slug, report);
   } catch (thrown) {
     // kept when the rows are there: then only publishing failed, and the next sync or publish finishes it
     if (connection !== null && !(await readUpstream(platform.database, workspace.id, slug))) await removeConnection(ctx, connection);
     throw thrown;
   }
+}
+
+/** Gives where somebody has to log in; null: the credential can be used. */
+async function store(ctx: RequestContext, at: { slug: string; url: string; origin: string; connection: string }, credential: NewCredential, review: boolean): Promise<Begun | null> {
+  if (credential.kind === "oauth") return connect(ctx, at, credential, review);
+  await storeConnection(ctx, { ...credential, origin: at.origin }, at.connection);
+  return null;
 }
 
 /** Asks again what it offers, approves it (with `review`: new and changed things wait), and publishes. Errors: `not_found`, and those of listing. */
@@ -139,7 +158,7 @@ async function plan(ctx: RequestContext, upstream: { id: string; slug: string },
 
 async function reported(ctx: RequestContext, slug: string, report: ImportReport): Promise<SyncReport> {
   const published = await publish(ctx);
-  return { ...report, upstream: viewOf(await existing(ctx, slug)), published };
+  return { ...report, upstream: viewOf(await existing(ctx, slug)), published, login: null };
 }
 
 function viewOf({ id, slug, url, tools, revision, eraAt, syncedAt }: CountedUpstream): UpstreamView {

@@ -13,6 +13,7 @@ const Upstream = z.looseObject({
   syncedAt: z.string().nullish(),
 });
 const Published = z.looseObject({ version: z.number(), warnings: z.array(z.string()).default([]) });
+const Login = z.looseObject({ url: z.string(), expiresAt: z.string() });
 const Report = z.looseObject({
   upstream: Upstream,
   added: z.array(z.string()),
@@ -21,11 +22,21 @@ const Report = z.looseObject({
   quarantined: z.array(z.string()),
   invalid: z.array(z.looseObject({ name: z.string(), reason: z.string() })),
   published: Published.nullable(),
+  login: Login.nullish(),
 });
 const Known = z.looseObject({ revision: z.string(), at: z.string() });
 const Health = z.looseObject({ ok: z.boolean(), revision: z.string().nullish(), known: Known.nullish(), latencyMs: z.number().nullish(), error: z.string().nullish() });
 
-interface AddOptions {
+interface OAuthOptions {
+  clientId?: string;
+  clientSecretEnv?: string;
+  issuer?: string;
+  scope?: string;
+}
+
+interface AddOptions extends OAuthOptions {
+  oauth?: boolean;
+  clientCredentials?: boolean;
   bearer?: string;
   bearerEnv?: string;
   header?: { name: string; value: string };
@@ -36,7 +47,7 @@ interface AddOptions {
 export function upstreamCommands(program: Command, io: Io): void {
   const upstream = program.command("upstream").alias("upstreams").description("remote MCP servers whose tools the workspace offers");
 
-  upstream
+  const add = upstream
     .command("add")
     .description("add an MCP server by its URL, and publish what it offers")
     .argument("<slug>", "short name, prefix of its tools; may be left out: `upstream add https://…` takes it from the host")
@@ -44,6 +55,8 @@ export function upstreamCommands(program: Command, io: Io): void {
     .addOption(new Option("--bearer <token>", "send this bearer token").conflicts(["bearerEnv", "header"]))
     .addOption(new Option("--bearer-env <variable>", "send the bearer token in this environment variable").conflicts(["bearer", "header"]))
     .addOption(new Option("--header <header>", "send this header, 'Name: value'").argParser(header).conflicts(["bearer", "bearerEnv"]))
+    .addOption(new Option("--oauth", "log in to it with OAuth: prints where").conflicts(["bearer", "bearerEnv", "header"]))
+    .addOption(new Option("--client-credentials", "with OAuth, as the client itself: nobody logs in").implies({ oauth: true }).conflicts(["bearer", "bearerEnv", "header"]))
     .option("--review", "hold its tools back until they are approved")
     .option("--toolset", "give it an endpoint of its own, with its own names")
     .action(async (first: string, second: string | undefined, options: AddOptions, command: Command) => {
@@ -51,8 +64,25 @@ export function upstreamCommands(program: Command, io: Io): void {
       const credential = credentialOf(options, io);
       const body = { slug, url, ...(credential && { credential }), review: options.review ?? false, toolset: options.toolset ?? false };
       const { value, json } = await workspaceApi(io, command).post("upstreams", Report, body);
-      show(io, command, json, () => reported(value));
+      show(io, command, json, () => (value.login ? invited(value.upstream.slug, value.login) : reported(value)));
     });
+
+  const login = upstream
+    .command("login")
+    .description("log in again to an upstream that was added with --oauth: prints where")
+    .argument("<slug>")
+    .action(async (slug: string, options: OAuthOptions, command: Command) => {
+      const { value, json } = await workspaceApi(io, command).post(`upstreams/${encodeURIComponent(slug)}/login`, z.looseObject({ login: Login.nullable() }), wishesOf(options, io));
+      show(io, command, json, () => (value.login ? invited(slug, value.login) : `${slug}: the gateway has logged in`));
+    });
+
+  for (const command of [add, login]) {
+    command
+      .option("--client-id <id>", "with OAuth: a client registered by hand at the authorization server")
+      .option("--client-secret-env <variable>", "its secret is in this environment variable")
+      .option("--issuer <url>", "the authorization server it is registered at")
+      .option("--scope <scopes>", "with OAuth: ask for these scopes, in place of what the upstream says");
+  }
 
   upstream
     .command("sync")
@@ -114,10 +144,23 @@ function slugOf(url: string): string {
   return slug;
 }
 
-function credentialOf(options: AddOptions, io: Io): Record<string, string> | null {
+function credentialOf(options: AddOptions, io: Io): Record<string, unknown> | null {
+  if (options.oauth) return { kind: "oauth", flow: options.clientCredentials ? "client_credentials" : "authorization_code", ...wishesOf(options, io) };
+  const stray = (["clientId", "clientSecretEnv", "issuer", "scope"] as const).find((name) => options[name] !== undefined);
+  if (stray) throw new CliError("oauth: client and scopes are for --oauth");
   if (options.header) return { kind: "header", ...options.header };
   if (options.bearerEnv) return { kind: "bearer", token: variable(io.env, "--bearer-env", options.bearerEnv) };
   return options.bearer ? { kind: "bearer", token: options.bearer } : null;
+}
+
+function wishesOf({ clientId, clientSecretEnv, issuer, scope }: OAuthOptions, io: Io): Record<string, unknown> {
+  if (clientId === undefined && (clientSecretEnv ?? issuer) !== undefined) throw new CliError("client-id: give the client's id with its secret and issuer");
+  const secret = clientSecretEnv === undefined ? undefined : variable(io.env, "--client-secret-env", clientSecretEnv);
+  return { ...(clientId !== undefined && { client: { id: clientId, secret, issuer } }), ...(scope !== undefined && { scope }) };
+}
+
+function invited(slug: string, login: z.infer<typeof Login>): string {
+  return `${slug}: log in at\n\n  ${login.url}\n\nuntil ${time(login.expiresAt)}; its tools are published when that is done`;
 }
 
 function reported(report: z.infer<typeof Report>): string {

@@ -1,7 +1,7 @@
 import type { JsonValue } from "../../src/model/json.ts";
 import { isObject } from "../../src/model/json.ts";
 import type { RequestContext } from "../../src/model/context.ts";
-import { beginLogin, createGrant, finishLogin, logInAsClient, type Wishes } from "../../src/connections/oauth/login.ts";
+import { createGrant, finishLogin, logIn, type Wishes } from "../../src/connections/oauth/login.ts";
 import { challengeOf } from "../../src/targets/mcp/list.ts";
 
 /** Under which document the suite knows its clients. */
@@ -15,9 +15,8 @@ export async function newPerson(ctx: RequestContext, connection: string, url: st
   const place = { name: "Causeway", redirectUri: REDIRECT, document: DOCUMENT };
   return {
     async logIn() {
-      const request = { connection, url, challenge: await challengeOf(ctx.platform, url), place };
-      if (flow === "client_credentials") return logInAsClient(ctx, request);
-      const begun = await beginLogin(ctx, { ...request, note: {} });
+      const begun = await logIn(ctx, { connection, url, challenge: await challengeOf(ctx.platform, url), place, note: {} });
+      if (begun === null) return;
       const answer = await fetch(begun.url, { redirect: "manual" });
       const back = new URL(answer.headers.get("location") ?? "", begun.url);
       const finished = await finishLogin(ctx, back.searchParams);

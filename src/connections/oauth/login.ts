@@ -7,7 +7,7 @@ import { GatewayError } from "../../model/error.ts";
 import type { JsonObject } from "../../model/json.ts";
 import { putSealed, readSealed } from "../vault.ts";
 import { clientAt, type Place } from "./client.ts";
-import { type Client, type ClientIdentity, type Grant, grantOf, identityId, identityOf, NO_GRANT } from "./grant.ts";
+import { type Client, type ClientIdentity, type Flow, type Grant, grantOf, identityId, identityOf, NO_GRANT } from "./grant.ts";
 import { discoverResource, discoverServer, type Server } from "./metadata.ts";
 import { chooseScope, joinScopes } from "./scopes.ts";
 import { answerIn, challengeOf, clientTokens, codeIn, exchangeCode, newVerifier, type TokenPlace, type Tokens } from "./tokens.ts";
@@ -58,6 +58,7 @@ interface Waiting extends TokenPlace {
 
 /** Everything one token request needs, found out anew. */
 interface Prepared {
+  flow: Flow;
   server: Server;
   resource: string;
   client: Client;
@@ -66,22 +67,29 @@ interface Prepared {
 }
 
 /** A connection that waits for its first login. Errors: those of the Authority. */
-export async function createGrant(ctx: RequestContext, connection: string, origin: string, flow: Grant["flow"], wishes: Wishes): Promise<void> {
+export async function createGrant(ctx: RequestContext, connection: string, origin: string, flow: Flow, wishes: Wishes): Promise<void> {
   const identity: ClientIdentity = { format: 1, flow, given: wishes.client ?? null, scope: joinScopes(wishes.scope ?? null), registered: [] };
   await putSealed(ctx, { id: identityId(connection), kind: "oauth_client", origin }, identity);
   await putSealed(ctx, { id: connection, kind: "oauth", origin }, NO_GRANT);
 }
 
 /**
- * Finds out where one logs in to an upstream and gives the URL that a person has to open (OAuth 2.1 section 4.1 with PKCE S256, RFC 8707). What the answer will be
- * checked against waits in the Authority, ten minutes at most; a second begin takes the place of the first.
- * Errors: `upstream_invalid` and `conflict` say why one cannot log in, and those of the transport.
+ * Finds out where one logs in to an upstream. With client credentials the gateway does so at once, and answers null; else it gives the URL that a person has to open.
+ * Errors: `upstream_invalid` and `conflict` say why one cannot log in, `upstream` when the server refuses, and those of the transport.
  */
-export async function beginLogin(ctx: RequestContext, request: LoginRequest): Promise<Begun> {
-  const { platform, workspace } = ctx;
-  const { connection, place, note } = request;
+export async function logIn(ctx: RequestContext, request: LoginRequest): Promise<Begun | null> {
   const prepared = await prepare(ctx, request);
-  const { server, resource, client, scope, login } = prepared;
+  if (prepared.flow === "authorization_code") return begin(ctx, request, prepared);
+  await logInAsClient(ctx, request, prepared);
+  return null;
+}
+
+/**
+ * OAuth 2.1 section 4.1 with PKCE S256 and RFC 8707. What the answer will be checked against waits in the Authority, ten minutes at most; a second begin takes
+ * the place of the first.
+ */
+async function begin(ctx: RequestContext, { connection, place, note }: LoginRequest, { server, resource, client, scope, login }: Prepared): Promise<Begun> {
+  const { platform, workspace } = ctx;
   const { authorizationEndpoint } = server;
   if (authorizationEndpoint === null) throw new GatewayError("upstream_invalid", "one cannot log in to this upstream: its authorization server has no authorization endpoint");
   // OAuth 2.1 section 7.5.2 and MCP: without PKCE a client does not go on.
@@ -130,16 +138,15 @@ export async function finishLogin(ctx: Pick<RequestContext, "platform" | "worksp
   return { ok: true, actor, note };
 }
 
-/** A token for the gateway itself, with nobody in front of a browser (OAuth 2.1 section 4.2). Errors: as `beginLogin`, and `upstream` when it is refused. */
-export async function logInAsClient(ctx: RequestContext, request: Omit<LoginRequest, "note">): Promise<void> {
-  const { server, ...prepared } = await prepare(ctx, request);
+/** A token for the gateway itself, with nobody in front of a browser (OAuth 2.1 section 4.2). */
+async function logInAsClient(ctx: RequestContext, { connection, url }: LoginRequest, { server, ...prepared }: Prepared): Promise<void> {
   const place = { ...prepared, issuer: server.issuer, tokenEndpoint: server.tokenEndpoint };
   const answer = await clientTokens(new Transport(ctx.platform.config), place, prepared.scope);
   if (!answer.ok) throw new GatewayError("upstream", `the authorization server gave no token (${codeIn(answer.error)})`);
-  await putSealed(ctx, { id: request.connection, kind: "oauth", origin: new URL(request.url).origin }, grantFrom(place, "client_credentials", answer.tokens, ctx.platform.now()));
+  await putSealed(ctx, { id: connection, kind: "oauth", origin: new URL(url).origin }, grantFrom(place, prepared.flow, answer.tokens, ctx.platform.now()));
 }
 
-async function prepare(ctx: RequestContext, { connection, url, challenge, place, wishes = {} }: Omit<LoginRequest, "note">): Promise<Prepared> {
+async function prepare(ctx: RequestContext, { connection, url, challenge, place, wishes = {} }: LoginRequest): Promise<Prepared> {
   const { platform } = ctx;
   const transport = new Transport(platform.config);
   const [held, known] = [await readSealed(ctx, connection), await readSealed(ctx, identityId(connection))];
@@ -165,7 +172,7 @@ async function prepare(ctx: RequestContext, { connection, url, challenge, place,
     offered: resource.scopes,
     known: identity.flow === "client_credentials" ? [] : server.scopes,
   });
-  return { server, resource: resource.resource, client: found.client, scope, login: (grant?.login ?? 0) + 1 };
+  return { flow: identity.flow, server, resource: resource.resource, client: found.client, scope, login: (grant?.login ?? 0) + 1 };
 }
 
 /** An upstream may name several: the one that is in use stays. */
@@ -173,7 +180,7 @@ function issuerOf(issuers: readonly string[], grant: Grant | null): string {
   return issuers.find((issuer) => issuer === grant?.issuer) ?? issuers[0] ?? "";
 }
 
-function grantFrom(place: TokenPlace & { scope: string | null; login: number }, flow: Grant["flow"], { accessToken, refreshToken, expiresIn }: Tokens, now: number): Grant {
+function grantFrom(place: TokenPlace & { scope: string | null; login: number }, flow: Flow, { accessToken, refreshToken, expiresIn }: Tokens, now: number): Grant {
   const { issuer, tokenEndpoint, resource, client, scope, login } = place;
   const expiresAt = expiresIn === null ? null : now + expiresIn * 1000;
   return { format: 1, flow, login, issuer, tokenEndpoint, resource, client, clientLost: false, scope, accessToken, expiresAt, refreshToken, renewedAt: null };

@@ -30,6 +30,7 @@ export const ACCESS = {
   "POST /api/v1/workspaces/{workspace}/upstreams": "catalog:write",
   "GET /api/v1/workspaces/{workspace}/upstreams/{upstream}/health": "catalog:read",
   "POST /api/v1/workspaces/{workspace}/upstreams/{upstream}/sync": "catalog:write",
+  "POST /api/v1/workspaces/{workspace}/upstreams/{upstream}/login": "catalog:write",
   "DELETE /api/v1/workspaces/{workspace}/upstreams/{upstream}": "catalog:write",
   "GET /api/v1/workspaces/{workspace}/tools": "catalog:read",
   "PATCH /api/v1/workspaces/{workspace}/tools/{tool}": "catalog:write",
