@@ -165,6 +165,13 @@ describe("a modern client", () => {
     }
   });
 
+  test("a question on the session's own stream is asked as well, and the stream ends with the call", async () => {
+    const { keys, requestState } = asked(await call("sdk_test_elicitation_aside").answer());
+    const end = await call("sdk_test_elicitation_aside", { inputResponses: { [keys[0] ?? ""]: accept("Ann") }, requestState }).answer();
+    expect(textOf(end)).toBe('Aside: action=accept, content={"name":"Ann"}');
+    await until(() => sdk.listening() === 0);
+  });
+
   test("gets the official SDK's server to the end of its rounds", async () => {
     const first = asked(await call("sdk_test_input_required_result_multi_round").answer());
     const second = asked(await call("sdk_test_input_required_result_multi_round", { inputResponses: { [first.keys[0] ?? ""]: accept("Ann") }, requestState: first.requestState }).answer());

@@ -10,8 +10,9 @@ import { refusal } from "../targets/mcp/asks.ts";
 import type { Attempt } from "../targets/mcp/attempt.ts";
 import { type LegAnswer, type LegEnd, type LegStart, stateText, told } from "../targets/mcp/leg.ts";
 import { tryLeg } from "../targets/mcp/channel-call.ts";
-import type { Asker, Post, Question } from "../targets/mcp/legacy.ts";
+import type { Asker, Post } from "../targets/mcp/legacy.ts";
 import { parsed } from "../targets/mcp/message.ts";
+import type { Question } from "../targets/mcp/question.ts";
 import { KEPT_MS, Leg } from "./leg.ts";
 
 /** Questions that come within this of the first go to the client together. */
@@ -130,7 +131,7 @@ export class ParkedCall implements Asker {
     const { signal } = this.#abort;
     const ctx = { signal, ...cutBy(signal), revision, waitUntil: (work: Promise<unknown>) => void work };
     const leg = { link: { ...link, gate: undefined, now: this.#now }, name, key, until, asker: this };
-    const steps = tryLeg({ ...call, headerParam: null }, ctx, session === null ? { ...leg, session, capabilities } : { ...leg, session });
+    const steps = tryLeg({ ...call, headerParam: null }, ctx, session === null ? { ...leg, session, capabilities } : { ...leg, session, aside: true });
     try {
       for (let step = await steps.next(); ; step = await steps.next()) {
         if (step.done) return this.#finish(endOf(step.value));

@@ -43,6 +43,8 @@ const tools = listing.tools.map((text): JsonObject => JSON.parse(text));
 const own = bench(url, { beside: first, tools: tools.map(entryOf), upstream: { connection, era: { revision: isModern(revision) ? revision : "2025-11-25", at: Date.now() } } });
 if (person) await loggedIn(() => every(tools.map(({ name }) => String(name)), (name) => tool(name)));
 await scenarios()[scenario]?.(listing);
+// A call that has asked is kept for a while, in case its client asks for the end again; here nobody will.
+process.exit(0);
 
 /** Does it, and again each time the gateway says that somebody has to log in. */
 async function loggedIn<T>(work: () => Promise<T>): Promise<T> {

@@ -55,7 +55,7 @@ interface ToolFixture {
   inputSchema: { type: "object"; [keyword: string]: unknown };
   outputSchema?: { type: "object"; [keyword: string]: unknown };
   _meta?: Record<string, unknown>;
-  run(args: Record<string, unknown>, extra: Extra): CallToolResult | Promise<CallToolResult>;
+  run(args: Record<string, unknown>, extra: Extra, server: Server): CallToolResult | Promise<CallToolResult>;
 }
 
 /** What tests look at, and do, from outside. */
@@ -150,7 +150,7 @@ export function serverOf(onCancel: () => void, onCount: () => number): Served {
   server.setRequestHandler(CallToolRequestSchema, (request, extra) => {
     const tool = tools.find(({ name }) => name === request.params.name);
     if (!tool) throw new McpError(ErrorCode.InvalidParams, `Unknown tool: ${request.params.name}`);
-    return tool.run(request.params.arguments ?? {}, extra);
+    return tool.run(request.params.arguments ?? {}, extra, server);
   });
   offerPrompts(server);
   return { server, subscribed: offerResources(server) };
@@ -253,6 +253,15 @@ const ASKING: ToolFixture[] = [
   },
   { name: "test_elicitation_sep1034_defaults", description: "Asks with a default for every type", inputSchema: NO_ARGUMENTS, run: (_args, extra) => elicit(extra, "Elicitation completed", "Please review", DEFAULTS_FORM) },
   { name: "test_elicitation_sep1330_enums", description: "Asks with every kind of choice", inputSchema: NO_ARGUMENTS, run: (_args, extra) => elicit(extra, "Elicitation completed", "Please choose", ENUMS_FORM) },
+  {
+    name: "test_elicitation_aside",
+    description: "Asks on the session's own stream, without saying for which call",
+    inputSchema: NO_ARGUMENTS,
+    run: async (_args, _extra, server) => {
+      const { action, content } = await server.elicitInput({ message: "Who?", requestedSchema: { type: "object", properties: { name: { type: "string" } } } });
+      return say(`Aside: action=${action}, content=${JSON.stringify(content ?? {})}`);
+    },
+  },
   {
     name: "test_list_roots",
     description: "Asks for the client's roots",

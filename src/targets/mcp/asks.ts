@@ -1,6 +1,7 @@
 import { errorText, INTERNAL_ERROR, responseText } from "../../protocol/jsonrpc.ts";
 import type { JsonText } from "../../model/json.ts";
-import type { Asker, Post, Question } from "./legacy.ts";
+import type { Asker, Post } from "./legacy.ts";
+import type { Question } from "./question.ts";
 
 /** A tool that asked nothing in so many calls is taken not to ask: its calls no longer run in an object. */
 const QUIET_CALLS = 20;

@@ -2,6 +2,7 @@ import type { Call, LogLevel } from "../../model/call.ts";
 import { LOG_LEVELS } from "../../model/call.ts";
 import type { CallContext, UpstreamSessionState } from "../../model/context.ts";
 import type { JsonText } from "../../model/json.ts";
+import { within } from "../../lib/clock.ts";
 import { discard, send } from "../../lib/egress.ts";
 import { elementsOf, memberOf } from "../../lib/json.ts";
 import { HOP_CODES } from "../../protocol/failures.ts";
@@ -12,7 +13,9 @@ import { notify, sessionHeaders } from "./handshake.ts";
 import type { Link } from "./link.ts";
 import { isOurs, type Message, readMessage } from "./message.ts";
 import { errorOutcome, resultOutcome } from "./outcome.ts";
+import { listenLegacy } from "./listening.ts";
 import { refusalOf } from "./probe.ts";
+import type { Question } from "./question.ts";
 import { legacyRequest, plainRequest, type UpstreamRequest } from "./request.ts";
 import { type KnownSession, rememberLevel } from "./sessions.ts";
 import { type StreamPosition, textsOf } from "./stream.ts";
@@ -21,6 +24,9 @@ import { Watch } from "./watch.ts";
 const NOTICE_MS = 1_000;
 const MAX_RESUMES = 5;
 const RESUME_MS = 1_000;
+/** Longer than any call waits for its client. */
+const ASIDE_MS = 60 * 60_000;
+const ASIDE_OPEN_MS = 1_000;
 const MAX_RESUME_MS = 10_000;
 
 export interface LegacyTry {
@@ -32,9 +38,9 @@ export interface LegacyTry {
   until: number;
   /** Who answers what the upstream asks in the middle of the call; absent: nobody. */
   asker?: Asker;
+  /** Questions are also heard on the session's own stream: servers on the v1 SDK ask there when they do not say for which call. */
+  aside?: boolean;
 }
-
-export type Question = Extract<Message, { kind: "request" }>;
 
 export type Post = (response: JsonText | null) => Promise<void>;
 
@@ -52,15 +58,17 @@ export type TryContext = Pick<CallContext, "signal" | "onCut" | "revision" | "wa
  * One POST to a legacy upstream in its session, and the reading of its answer over as many streams as it takes. A disconnect is
  * no cancellation there: `notifications/cancelled` is posted first, then the stream is closed (MCP 2025-11-25, cancellation).
  */
-export async function* tryLegacy(call: Call, ctx: TryContext, { link, name, key, session, until, asker }: LegacyTry): Attempting {
+export async function* tryLegacy(call: Call, ctx: TryContext, { link, name, key, session, until, asker, aside = false }: LegacyTry): Attempting {
   const { state } = session;
   const request = legacyRequest(call, name);
   const leave = await link.gate?.enter(ctx);
   let begun = false;
   const watch = new Watch(link, ctx, { until, onCancel: () => (begun ? cancel(link, state, request, ctx) : Promise.resolve()) });
   let finished = false;
+  const over = new AbortController();
   try {
     await lowerLevel(call, link, key, session, watch.signal);
+    if (aside) await listenAside(link, state, over.signal, (question) => answerRequest(question, ctx, link, state, watch, asker));
     begun = true;
     const headers = { ...link.headers, ...request.headers, ...sessionHeaders(state) };
     const sent = send(link.url, { method: "POST", headers, body: request.body, signal: watch.signal, allowInsecure: link.allowInsecure, hops: link.hops });
@@ -84,10 +92,21 @@ export async function* tryLegacy(call: Call, ctx: TryContext, { link, name, key,
     throw invalidAnswer("it ended without a response to the request");
   } finally {
     leave?.();
+    over.abort();
     // Left early without a signal (the caller stopped reading): the upstream still has to be told.
     if (begun && !finished && !watch.signal.aborted) ctx.waitUntil(cancel(link, state, request, ctx));
     watch.close();
   }
+}
+
+/** Resolves when the session's own stream is open, the upstream has none to give, or takes too long; it is read until the signal fires. */
+async function listenAside(link: Link, state: UpstreamSessionState, signal: AbortSignal, asked: (question: Question) => void): Promise<void> {
+  if (state.id === null) return;
+  const settled = Promise.withResolvers<void>();
+  const patient = { ...link, limits: { ...link.limits, idleMs: ASIDE_MS, totalMs: ASIDE_MS } };
+  const ears = { opened: settled.resolve, heard: ignore, asked };
+  void listenLegacy(patient, state, { lastEventId: null, retryMs: null }, signal, ears).catch(ignore).finally(settled.resolve);
+  await within(ASIDE_OPEN_MS, settled.promise);
 }
 
 /** The texts of the answer, taken up again by GET where a stream that gives event ids ends early (2025-11-25, resumability). */
@@ -167,12 +186,6 @@ export function answerRequest(question: Question, ctx: TryContext, link: Link, s
   };
   if (asker?.ask(question, post)) return;
   ctx.waitUntil(post(errorText(id, METHOD_NOT_FOUND, `this client does not offer ${method}`)));
-}
-
-/** What a server asks outside of any call reaches nobody: it may ask only whether we are there. */
-export async function declineRequest(link: Link, state: UpstreamSessionState, request: Extract<Message, { kind: "request" }>): Promise<void> {
-  const answer = request.method === "ping" ? responseText(request.id, "{}") : errorText(request.id, METHOD_NOT_FOUND, `this client does not offer ${request.method}`);
-  await notify(link, state, answer, AbortSignal.timeout(link.limits.firstByteMs)).catch(ignore);
 }
 
 export async function cancel(link: Link, state: UpstreamSessionState, request: UpstreamRequest, ctx: TryContext): Promise<void> {

@@ -7,9 +7,9 @@ import { isObject } from "../../model/json.ts";
 import { type Channel, foreign, openChannel } from "./channel.ts";
 import { statusError } from "./errors.ts";
 import { sessionHeaders } from "./handshake.ts";
-import { declineRequest } from "./legacy.ts";
 import type { Link } from "./link.ts";
 import { isOurs, parsed, readMessage } from "./message.ts";
+import { declineRequest, type Question } from "./question.ts";
 import { plainRequest } from "./request.ts";
 import { type StreamPosition, textsOf } from "./stream.ts";
 import { Watch } from "./watch.ts";
@@ -27,6 +27,8 @@ export interface Ears {
   /** The upstream's answer has begun: from now on nothing is missed. */
   opened(): void | Promise<void>;
   heard(notice: Notice): void;
+  /** What the upstream asks on the stream; absent: nobody can be asked. */
+  asked?(question: Question): void;
 }
 
 /** `refused`: the upstream has no such stream (405 and the like); `lost`: it does not know the session any more. */
@@ -83,6 +85,7 @@ export async function listenChannel(link: Link, signal: AbortSignal, ears: Ears,
 async function hear(text: JsonText, link: Link, state: UpstreamSessionState, ears: Ears): Promise<void> {
   const message = readMessage(text);
   if (message.kind === "notification") tell(message.method, message.params, ears);
+  else if (message.kind === "request" && ears.asked) ears.asked(message);
   // A question that belongs to no call has nobody to answer it.
   else if (message.kind === "request") await declineRequest(link, state, message);
 }
