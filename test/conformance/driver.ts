@@ -20,7 +20,7 @@ const scenario = process.env["MCP_CONFORMANCE_SCENARIO"] ?? "";
 const revision = process.env["MCP_CONFORMANCE_PROTOCOL_VERSION"] ?? "2026-07-28";
 const given: JsonValue = JSON.parse(process.env["MCP_CONFORMANCE_CONTEXT"] ?? "{}");
 const MAX_ROUNDS = 5;
-const CALL_MS = 15_000;
+const CALL_MS = 60_000;
 
 /** What a person in front of the client would say to everything. */
 const ANSWERS: Readonly<Record<string, JsonObject>> = {
@@ -37,7 +37,7 @@ process.once("uncaughtException", (failure) => {
 const connection = scenario.startsWith("auth/") ? "con_1" : null;
 const first = bench(url, { upstream: { connection } });
 const person = connection === null ? null : await newPerson(first.context(), connection, url, given);
-const listing = await loggedIn(() => withConnection(first.platform, first.workspace.id, { connection, url }, (headers) => listUpstream(first.platform, { url, headers, timeoutMs: 20_000 })));
+const listing = await loggedIn(() => withConnection(first.platform, first.workspace.id, { connection, url }, (headers) => listUpstream(first.platform, { url, headers, timeoutMs: 60_000 })));
 const tools = listing.tools.map((text): JsonObject => JSON.parse(text));
 // The suite says which era it speaks; a verdict that is known is not looked for again.
 const own = bench(url, { beside: first, tools: tools.map(entryOf), upstream: { connection, era: { revision: isModern(revision) ? revision : "2025-11-25", at: Date.now() } } });
