@@ -1,4 +1,6 @@
+import { tmpdir } from "node:os";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { run } from "../src/cli/program.ts";
 import { clientMetadata } from "../src/http/oauth.ts";
 import { type Answer, callTool, modern, resultOf, toolNames } from "./caller.ts";
 import { type Gateway, startGateway, type TestWorkspace } from "./harness/gateway.ts";
@@ -341,6 +343,28 @@ describe("the callback", () => {
       expect(text).not.toContain("<script>");
     }));
 });
+
+test("the command line prints where to log in, and says what is missing", () =>
+  inWorld({ client: { id: "by-hand", secret: "its secret" } }, async (world) => {
+    const env = { CAUSEWAY_URL: gateway.origin, CAUSEWAY_WORKSPACE: world.workspace.slug, CAUSEWAY_TOKEN: world.workspace.token, SECRET: "its secret" };
+    const causeway = async (...args: string[]) => {
+      const lines: string[] = [];
+      const say = (line: string) => void lines.push(line);
+      const code = await run(["upstream", ...args], { out: say, err: say, env, cwd: tmpdir(), stdin: async () => "", input: async function* () {} });
+      return { code, text: lines.join("\n") };
+    };
+    const added = await causeway("add", "up", world.upstream.url, "--oauth", "--toolset");
+    const printed = /^ {2}(http\S+)$/m.exec(added.text)?.[1] ?? "";
+    expect(added.code).toBe(0);
+    expect((await page(await approved(printed))).status).toBe(200);
+    expect(reasonOf(await call(world))).toMatch(/^no error/);
+    const other = await causeway("login", "up", "--client-id", "by-hand", "--client-secret-env", "SECRET", "--scope", "a b");
+    const query = new URL(/^ {2}(http\S+)$/m.exec(other.text)?.[1] ?? "").searchParams;
+    expect([query.get("client_id"), query.get("scope")]).toEqual(["by-hand", "a b"]);
+    expect(await causeway("login", "up", "--client-secret-env", "SECRET")).toMatchObject({ code: 1, text: expect.stringContaining("client-id: ") });
+    expect(await causeway("add", "two", world.upstream.url, "--client-id", "x")).toMatchObject({ code: 1, text: expect.stringContaining("--oauth") });
+    expect(await causeway("add", "two", world.upstream.url, "--client-credentials", "--client-id", "by-hand", "--client-secret-env", "SECRET")).toMatchObject({ code: 0 });
+  }));
 
 test("a scope for reading does not begin a login", () =>
   inWorld({}, async (world) => {
