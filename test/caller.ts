@@ -48,8 +48,8 @@ export async function legacy(place: Place, method: string, params: JsonObject, s
   return answerOf(await fetch(place.endpoint, { method: "POST", headers, body: JSON.stringify({ jsonrpc: "2.0", id, method, params }) }));
 }
 
-export async function openSession(place: Place): Promise<string> {
-  const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "test", version: "1" } };
+export async function openSession(place: Place, protocolVersion = "2025-11-25", capabilities: JsonObject = {}): Promise<string> {
+  const params = { protocolVersion, capabilities, clientInfo: { name: "test", version: "1" } };
   const { headers, status, text } = await legacy(place, "initialize", params, null);
   const session = headers.get("mcp-session-id");
   if (session === null) throw new Error(`no session: ${status} ${text}`);
@@ -96,12 +96,27 @@ export class Listener {
     return listener;
   }
 
-  /** The GET stream of a session; resolves when its answer has begun. */
-  static async get(place: Place, session: string): Promise<Listener> {
+  /** The stream that answers one request of a session; resolves when its answer has begun. */
+  static async call(place: Place, session: string, method: string, params: JsonObject, id: JsonValue = 1): Promise<Listener> {
     const stop = new AbortController();
-    const response = await getStream(place, { "mcp-session-id": session }, stop.signal);
+    const headers = { ...common(place), "mcp-session-id": session };
+    const response = await fetch(place.endpoint, { method: "POST", headers, body: JSON.stringify({ jsonrpc: "2.0", id, method, params }), signal: stop.signal });
+    if (!response.body || !response.headers.get("content-type")?.startsWith("text/event-stream")) throw new Error(`no stream: ${response.status} ${await response.text()}`);
+    return new Listener(response.body, stop);
+  }
+
+  /** The GET stream of a session, or what comes after an event id; resolves when its answer has begun. */
+  static async get(place: Place, session: string, lastEventId: string | null = null): Promise<Listener> {
+    const stop = new AbortController();
+    const response = await getStream(place, { "mcp-session-id": session, ...(lastEventId !== null && { "last-event-id": lastEventId }) }, stop.signal);
     if (!response.body || response.status !== 200) throw new Error(`no stream: ${response.status} ${await response.text()}`);
     return new Listener(response.body, stop);
+  }
+
+  /** The id of the last event that came whole; null: there was none. */
+  get lastEventId(): string | null {
+    const whole = this.text.slice(0, this.text.lastIndexOf("\n\n") + 2);
+    return [...whole.matchAll(/^id: (.+)$/gm)].at(-1)?.[1] ?? null;
   }
 
   /** Resolves with the Unix ms at which the server ended the stream; rejects when it was cut or closed. */
@@ -169,5 +184,5 @@ async function answerOf(response: Response): Promise<Answer> {
 /** The messages of an event stream that have come whole. */
 function messagesIn(stream: string): JsonObject[] {
   const whole = stream.slice(0, stream.lastIndexOf("\n\n") + 2);
-  return [...whole.matchAll(/^data: ?(.+)$/gm)].map(([, data = ""]): JsonValue => JSON.parse(data)).filter(isObject);
+  return [...whole.matchAll(/^data: ?(\S.*)$/gm)].map(([, data = ""]): JsonValue => JSON.parse(data)).filter(isObject);
 }

@@ -3,7 +3,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { ResourceUpdatedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { legacy, Listener, openSession, type Place, toolNames } from "./caller.ts";
+import { endSession, legacy, Listener, openSession, type Place, toolNames } from "./caller.ts";
 import { type Gateway, startGateway, type TestWorkspace } from "./harness/gateway.ts";
 import { type LegacyFixture, start as startLegacy } from "./upstreams/legacy.ts";
 import { type ModernFixture, start as startModern } from "./upstreams/modern.ts";
@@ -76,7 +76,9 @@ describe.each(ERAS)("a resource of the %s upstream", (slug) => {
     await until(async () => (await upstream().update(TEMPLATED), hears(stream, TEMPLATED)));
     await legacy(at(slug, gateway.secondOrigin), "resources/unsubscribe", { uri: URI }, session);
     if (slug === "old") await until(async () => (await old.update(URI)) === 0);
-    stream.close();
+    // A stream that is only closed may be come back to.
+    await endSession(at(slug), session);
+    await stream.ended;
     await until(() => upstream().listening() === 0);
   });
 
@@ -101,9 +103,11 @@ describe.each(ERAS)("a resource of the %s upstream that changes is told", (slug)
     const client = new Client({ name: "a-stranger", version: "1" });
     const heard: string[] = [];
     client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => void heard.push(params.uri));
-    await client.connect(new StreamableHTTPClientTransport(new URL(at(slug).endpoint), { requestInit: requestInit() }));
+    const transport = new StreamableHTTPClientTransport(new URL(at(slug).endpoint), { requestInit: requestInit() });
+    await client.connect(transport);
     await client.subscribeResource({ uri: URI });
     await changed(heard);
+    await transport.terminateSession();
     await client.close();
   });
 

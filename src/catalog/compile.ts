@@ -118,7 +118,7 @@ async function packed(shown: readonly Shown[]): Promise<{ tools: ToolEntry[]; sh
     shard.texts.push(text);
     shard.bytes += bytes;
     shard.chars += text.length + 1;
-    const { inputSchema, outputSchema } = definition;
+    const { inputSchema, outputSchema, _meta } = definition;
     const headers = isObject(inputSchema) ? headerParamsOf(inputSchema) : null;
     tools.push({
       name: row.name,
@@ -131,6 +131,7 @@ async function packed(shown: readonly Shown[]): Promise<{ tools: ToolEntry[]; sh
       headers: headers?.ok ? headers.params : [],
       toolsets,
       checkOutput: row.checkOutput && outputSchema !== undefined,
+      ...(isObject(_meta) && _meta["causeway/resumable"] === true && { resumable: true }),
       ...(row.asks === "never" && { asks: row.asks }),
     });
   }

@@ -20,6 +20,7 @@ export interface CallScope {
   client: Client | null;
   disconnectCancels: boolean;
   canAsk: boolean;
+  keepStream?: CallContext["keepStream"];
   revalidate(): Promise<boolean>;
 }
 
@@ -65,6 +66,7 @@ class LiveCall implements CallContext {
   version: CatalogVersion;
   readonly session: SessionHandle | null;
   readonly canAsk: boolean;
+  readonly keepStream: ((atOnce: boolean) => void) | null;
   readonly deadline: number;
   readonly depth: number;
   readonly revalidate: () => Promise<boolean>;
@@ -89,6 +91,7 @@ class LiveCall implements CallContext {
     this.session = scope.session;
     // What a nested call asks is for the flow that made it to answer.
     this.canAsk = scope.canAsk && place.depth === 0;
+    this.keepStream = place.depth === 0 ? (scope.keepStream ?? null) : null;
     this.deadline = place.deadline;
     this.depth = place.depth;
     this.revalidate = scope.revalidate;

@@ -40,6 +40,7 @@ export async function* callTool(call: Call, ctx: CallContext): Reply {
   const decision = decide(snapshot.index, { principal: ctx.principal, entry, args: call.params["arguments"] });
   if (decision.effect === "deny") throw unknown(name);
   checkHeaderParams(call, entry.headers);
+  if (entry.resumable) ctx.keepStream?.(true);
   const checked = validateArguments(ctx.platform, snapshot, entry, call.params["arguments"] ?? {}, call.raw.arguments?.length ?? 2);
   const problems = checked instanceof Promise ? await checked : checked;
   if (problems.length > 0) return invalidArguments(name, problems, ctx);

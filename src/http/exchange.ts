@@ -4,10 +4,10 @@ import { openCall } from "../gateway/context.ts";
 import { type Around, handle } from "../gateway/handle.ts";
 import type { CallSignal, Client } from "../gateway/signal.ts";
 import { Standing } from "../gateway/standing.ts";
-import { GatewayError } from "../model/error.ts";
-import type { Call } from "../model/call.ts";
+import { bareCall, type Call, type Reply } from "../model/call.ts";
 import type { CatalogVersion } from "../model/catalog.ts";
-import type { Platform, RequestContext, SessionHandle } from "../model/context.ts";
+import type { CallContext, Platform, RequestContext, SessionHandle } from "../model/context.ts";
+import { GatewayError, toGatewayError } from "../model/error.ts";
 import { hasScope } from "../model/identity.ts";
 import type { JsonText } from "../model/json.ts";
 import { lowered } from "../model/limits.ts";
@@ -15,7 +15,10 @@ import { acceptsOf } from "../protocol/accepts.ts";
 import type { Codec, Incoming } from "../protocol/codec.ts";
 import { type ClientProfile, profileOf } from "../protocol/profiles.ts";
 import { type Exchange as WireExchange, lastMessage, respond } from "../protocol/respond.ts";
+import { isResumable, StreamKeeper } from "../sessions/keeping.ts";
 import { withSessionLevel } from "../sessions/level.ts";
+import type { Position } from "../sessions/position.ts";
+import { resumed } from "../sessions/resume.ts";
 import { withRounds } from "../sessions/rounds.ts";
 import { Running } from "../sessions/running.ts";
 import type { Place } from "./place.ts";
@@ -25,6 +28,8 @@ interface Facts {
   request: RequestContext;
   version: CatalogVersion;
   toolset: string | null;
+  /** See `Route`. */
+  framed: boolean;
   place: Place;
   client: Client;
   accept: string | null;
@@ -55,7 +60,7 @@ export class Exchange {
   endpointExists(): Promise<boolean> | boolean {
     const { toolset, request } = this.facts;
     if (request.principal.toolset !== null && request.principal.toolset !== toolset) return false;
-    return toolset === null || endpointExists(this.#open({ method: "", clientInfo: null }, "", { session: null, disconnectCancels: false }, false).ctx, toolset);
+    return toolset === null || endpointExists(this.#open({ method: "", clientInfo: null }, "", { session: null, disconnectCancels: false }, false, null).ctx, toolset);
   }
 
   async run(incoming: Incoming, codec: Codec, manner: Manner): Promise<Response> {
@@ -72,6 +77,29 @@ export class Exchange {
     return Promise.all(batch.map((incoming) => lastMessage(this.#wire(incoming, codec, manner, false))));
   }
 
+  /** The stream of a call of this session, from where the client has it. What cannot be had any more ends in an error under the request's id. */
+  resume(position: Position & { request: JsonText }, codec: Codec, session: SessionHandle): Promise<Response> {
+    const { request } = this.facts;
+    const { ctx, signal } = this.#open({ method: "", clientInfo: null }, codec.revision, { session, disconnectCancels: true }, false, null);
+    const said: Codec["notification"] = (_incoming, { params }) => params;
+    const lost = (thrown: unknown) => codec.error(position.request, toGatewayError(thrown), request.requestId).message;
+    return respond({
+      incoming: { id: position.request, call: bareCall("", {}) },
+      codec: { ...codec, notification: said },
+      reply: orError(resumed(position, session.id, ctx), lost, () => signal.release()),
+      accepts: { json: false, sse: true },
+      requestId: request.requestId,
+      limits: request.limits,
+      abandon: () => signal.left(),
+      disconnectCancels: true,
+      unasked: true,
+      // It looks after itself.
+      lasting: () => undefined,
+      waitUntil: request.waitUntil,
+      headers: (streaming) => this.headers(streaming),
+    });
+  }
+
   headers(streaming: boolean): Record<string, string> {
     const { started, authenticated, request } = this.facts;
     const auth = `auth;dur=${authenticated - started}`;
@@ -85,9 +113,11 @@ export class Exchange {
   }
 
   #wire(incoming: Incoming, codec: Codec, manner: Manner, canAsk: boolean): WireExchange {
-    const { request, accept } = this.facts;
+    const { request, accept, framed } = this.facts;
     const { session } = manner;
-    const { ctx, signal } = this.#open(incoming.call, codec.revision, manner, canAsk);
+    const resumable = session !== null && canAsk && !framed && manner.unasked !== true && codec.era === "legacy" && isResumable(codec.revision);
+    const keeper = resumable ? new StreamKeeper(() => request.platform.session(session.id), incoming.id, codec.revision) : null;
+    const { ctx, signal } = this.#open(incoming.call, codec.revision, manner, canAsk, keeper && keeper.want);
     const around: Around | undefined = session && canAsk ? (run) => withRounds(incoming.call, ctx, session, run) : undefined;
     const running = session && incoming.call.method !== "initialize" ? cancellable(incoming, session, request.platform, signal) : null;
     const standing = new Standing(this.facts.revalidate, (reason) => signal.abort(reason));
@@ -106,6 +136,7 @@ export class Exchange {
       limits: request.limits,
       abandon: () => signal.left(),
       disconnectCancels: manner.disconnectCancels,
+      keeper,
       // A listener looks after itself.
       lasting: () => void (incoming.call.method === "subscriptions/listen" || standing.watch()),
       unasked: manner.unasked === true,
@@ -114,10 +145,10 @@ export class Exchange {
     };
   }
 
-  #open({ method, clientInfo }: Pick<Call, "method" | "clientInfo">, revision: string, manner: Manner, canAsk: boolean) {
+  #open({ method, clientInfo }: Pick<Call, "method" | "clientInfo">, revision: string, manner: Manner, canAsk: boolean, keepStream: CallContext["keepStream"]) {
     const { version, toolset, client, revalidate } = this.facts;
     const request = patient(this.facts.request, profileOf(clientInfo));
-    return openCall({ request, revision, toolset, version, client, revalidate, canAsk, ...manner }, method);
+    return openCall({ request, revision, toolset, version, client, revalidate, canAsk, keepStream, ...manner }, method);
   }
 }
 
@@ -140,3 +171,14 @@ function cancellable({ id }: Incoming, session: SessionHandle, platform: Platfor
   return running;
 }
 
+/** A stream of texts that fails ends with one more. */
+async function* orError(reply: Reply, text: (thrown: unknown) => JsonText, ended: () => void): Reply {
+  try {
+    return yield* reply;
+  } catch (thrown) {
+    yield { method: "", params: text(thrown) };
+    return { type: "complete", result: "{}" };
+  } finally {
+    ended();
+  }
+}

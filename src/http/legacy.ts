@@ -9,6 +9,8 @@ import type { Codec, Incoming } from "../protocol/codec.ts";
 import { BAD_LEGACY_HTTP } from "../protocol/jsonrpc.ts";
 import { initializeResult, legacyCodec, negotiate } from "../protocol/legacy.ts";
 import { isLegacy } from "../protocol/revisions.ts";
+import { isResumable } from "../sessions/keeping.ts";
+import { positionOf } from "../sessions/position.ts";
 import { callKey } from "../sessions/running.ts";
 import { mintSession, type SessionClaims } from "../sessions/token.ts";
 import type { Exchange } from "./exchange.ts";
@@ -68,14 +70,19 @@ export async function legacy(exchange: Exchange, body: LegacyBody, session: Sess
 
 /**
  * `GET`: the stream of a session for what belongs to no call (MCP 2025-11-25, listening for messages). Within, it is what a modern client
- * gets from `subscriptions/listen`. It carries no event ids: nothing on it can be had again.
+ * gets from `subscriptions/listen`. With `Last-Event-ID` it goes on where the client has it: the same stream, or that of a call. An event id that
+ * is not ours opens it anew.
  */
-export async function openStream(exchange: Exchange, version: string | null, session: SessionClaims): Promise<Response> {
+export async function openStream(exchange: Exchange, version: string | null, session: SessionClaims, lastEventId: string | null): Promise<Response> {
   if (!acceptsOf(exchange.facts.accept).sse) return refuse(406, "Not Acceptable: the answer is text/event-stream", BAD_LEGACY_HTTP);
   if (version !== null && !isLegacy(version)) return refuse(400, "Bad Request: unsupported protocol version", BAD_LEGACY_HTTP);
   const { capabilities, clientInfo } = session;
-  const call = bareCall("subscriptions/listen", {}, { capabilities, clientInfo });
-  return exchange.run({ id: "null", call }, streamCodec(session.revision), { session: handleOf(session), disconnectCancels: true, unasked: true });
+  const isKept = isResumable(session.revision) && !exchange.facts.framed;
+  const position = isKept ? positionOf(lastEventId) : null;
+  if (position && position.request !== null) return exchange.resume({ ...position, request: position.request }, legacyCodec(session.revision), handleOf(session));
+  const call = bareCall("subscriptions/listen", isKept ? { after: position?.seq ?? null } : {}, { capabilities, clientInfo });
+  // What happens until the client comes back is written down, for as long as a call would go on.
+  return exchange.run({ id: "null", call }, streamCodec(session.revision), { session: handleOf(session), disconnectCancels: !isKept, unasked: true });
 }
 
 /** A stream that cannot be opened is not opened with 200. */

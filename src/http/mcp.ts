@@ -4,6 +4,7 @@ import { newId } from "../lib/ids.ts";
 import { parseStrict } from "../lib/json.ts";
 import type { Platform } from "../model/context.ts";
 import { classify } from "../protocol/classify.ts";
+import type { Incoming } from "../protocol/codec.ts";
 import { knownSession } from "../sessions/known.ts";
 import type { SessionClaims } from "../sessions/token.ts";
 import { readBody } from "./body.ts";
@@ -16,18 +17,25 @@ import { refuse, refuseAuth } from "./refusals.ts";
 export interface Route {
   slug: string;
   toolset: string | null;
+  /**
+   * The message came over a connection of another transport, without HTTP headers: there are no `Mcp-Param-*` to hold against its arguments, and its
+   * stream is read within the gateway, where it does not break.
+   */
+  framed?: boolean;
 }
+
+export type Execution = Pick<ExecutionContext, "waitUntil">;
 
 /**
  * The MCP endpoint, every era: `POST` for messages; of a legacy session `GET` for its stream, `DELETE` to end it. Reads the body once, asks who
  * is calling, and only then answers what is wrong with the message, so a stranger learns nothing.
  */
-export async function mcp(request: Request, platform: Platform, execution: Pick<ExecutionContext, "waitUntil">, route: Route): Promise<Response> {
+export async function mcp(request: Request, platform: Platform, execution: Execution, route: Route): Promise<Response> {
   const started = platform.now();
   return withOrigin(request, platform.config, (place) => answer(request, place, platform, execution, route, started));
 }
 
-async function answer(request: Request, place: Place, platform: Platform, execution: Pick<ExecutionContext, "waitUntil">, route: Route, started: number): Promise<Response> {
+async function answer(request: Request, place: Place, platform: Platform, execution: Execution, route: Route, started: number): Promise<Response> {
   const { limits, masterKey } = platform.config;
   const waitUntil = (work: Promise<unknown>) => execution.waitUntil(work);
   const bytes = await readBody(request, limits.bodyBytes);
@@ -56,6 +64,7 @@ async function answer(request: Request, place: Place, platform: Platform, execut
     },
     version: auth.version,
     toolset: route.toolset,
+    framed: route.framed === true,
     place,
     client: request,
     accept: request.headers.get("accept"),
@@ -66,19 +75,23 @@ async function answer(request: Request, place: Place, platform: Platform, execut
   });
   if (!(await exchange.endpointExists())) return refuse(404, "no such endpoint");
   if (request.method === "DELETE") return endSession(exchange, session);
-  if (request.method === "GET" && session) return openStream(exchange, request.headers.get("mcp-protocol-version"), session);
+  if (request.method === "GET" && session) return openStream(exchange, request.headers.get("mcp-protocol-version"), session, request.headers.get("last-event-id"));
   switch (message.kind) {
     case "refused":
       return new Response(message.body, { status: message.status, headers: REFUSED_HEADERS[message.status === 405 ? "method" : "other"] });
     case "notification":
       return new Response(null, { status: 202 });
     case "modern":
-      return exchange.run(message.incoming, message.codec, { session: null, disconnectCancels: true });
+      return exchange.run(route.framed ? unheaded(message.incoming) : message.incoming, message.codec, { session: null, disconnectCancels: true });
     case "initialize":
       return initialize(exchange, message.id, message.request);
     case "legacy":
       return legacy(exchange, message, session);
   }
+}
+
+function unheaded({ id, call }: Incoming): Incoming {
+  return { id, call: { ...call, headerParam: null } };
 }
 
 /** Methods that act on a legacy session; `GET` without one is not allowed. */

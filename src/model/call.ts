@@ -75,6 +75,8 @@ export interface Notification {
   id?: JsonText;
   method: "notifications/progress" | "notifications/message" | (string & {});
   params: JsonText;
+  /** On a stream that can be had again: where it stands with this. Without params it says only that. */
+  eventId?: string;
   /** Of `notifications/message`, so that the codec can drop what was not asked for. */
   level?: LogLevel;
 }
@@ -92,7 +94,8 @@ export interface CacheHint {
 /**
  * How a call ended.
  * - `complete`: `result` is the text of the result object without what the codec adds (`resultType`, `ttlMs`, `cacheScope`, serverInfo).
- * - `input_required`: the caller is asked to answer and send the call again (MRTR). `abandon`: tells a target that waits that nobody will.
+ * - `input_required`: the caller is asked to answer and send the call again (MRTR). `abandon`: tells a target that waits that nobody will;
+ *   such a target takes an error for an answer too (`CLIENT_ERROR`).
  * - `failed`: an upstream's JSON-RPC error object (`{code, message, data?}`), passed on as written.
  * What we could not do ourselves is thrown as GatewayError.
  */
@@ -100,6 +103,9 @@ export type Outcome =
   | { type: "complete"; result: JsonText; isError?: boolean; cache?: CacheHint }
   | { type: "input_required"; inputRequests: Record<string, InputRequest>; requestState?: string; abandon?: () => void }
   | { type: "failed"; error: JsonText; code: number };
+
+/** Member of an input response that is no result but the client's JSON-RPC error, for a target that has a way to hand it on. */
+export const CLIENT_ERROR = "causeway/clientError";
 
 /** The stream of what comes back: notifications while the call runs, and its end. */
 export type Reply = AsyncGenerator<Notification, Outcome, void>;

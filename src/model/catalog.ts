@@ -40,6 +40,8 @@ export interface ToolEntry {
   toolsets: string[];
   /** `structuredContent` is validated against `outputSchema` on return. */
   checkOutput: boolean;
+  /** The tool says so itself (`_meta["causeway/resumable"]`): a legacy client whose stream broke can have it again. */
+  resumable?: true;
   /** Absent: it may. */
   asks?: "never";
 }

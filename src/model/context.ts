@@ -302,6 +302,11 @@ export interface CallContext extends RequestContext {
   session: SessionHandle | null;
   /** Whether a question that comes up in this call can be put to its client: by `input_required`, or on a legacy client's stream. */
   canAsk: boolean;
+  /**
+   * Says that what this call's stream says is worth keeping (it runs in an object, or its tool says so): a legacy client whose connection breaks
+   * can have it again. `atOnce`: the stream starts now, so that the client has a place to come back to. Null: this client cannot.
+   */
+  keepStream?: ((atOnce: boolean) => void) | null;
   /** Fires at the deadline, when the client is gone (modern), on cancel (legacy), and when the right is lost. */
   readonly signal: AbortSignal;
   /** The same without the deadline, which the listener keeps by itself: dearer things than a signal are rare on the way of a call. */

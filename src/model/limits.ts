@@ -27,6 +27,10 @@ export const DEFAULT_LIMITS = {
   jsonWaitMs: 5_000,
   /** How long a call that asks its client is kept, from its first question. */
   parkedMs: 10 * 60_000,
+  /** What a legacy session keeps of its streams for a client that comes back: messages, their bytes together, and how long. */
+  replayEvents: 1_000,
+  replayBytes: 1 * MiB,
+  replayMs: 5 * 60_000,
   callDepth: 8,
   flowNodes: 200,
   /** Steps of one expression, and of all expressions of one run. */

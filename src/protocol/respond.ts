@@ -5,7 +5,28 @@ import type { JsonText } from "../model/json.ts";
 import type { Limits } from "../model/limits.ts";
 import type { Accepts } from "./accepts.ts";
 import type { Codec, Incoming } from "./codec.ts";
-import { frame, KEEP_ALIVE } from "./sse.ts";
+import { frame, KEEP_ALIVE, primer } from "./sse.ts";
+
+/** Keeps what a stream says, so that it can be had again. */
+export interface Keeping {
+  /** Where the stream stands. */
+  readonly position: string;
+  /** Takes the next message; gives its event id. */
+  note(message: JsonText, last: boolean): string;
+  close(): void;
+}
+
+/** Whether and how a call's stream is kept: known only when the call is under way. */
+export interface Keeper {
+  isWanted: boolean;
+  /** The stream should start without waiting for anything to say; told by `onPrime` when that is found out later. */
+  isUrgent: boolean;
+  onPrime: (() => void) | null;
+  /** Begins; null: it cannot be kept. */
+  open(): Promise<Keeping | null>;
+  /** Whether the client knows an event without data (2025-11-25). */
+  primes: boolean;
+}
 
 /** One call on its way out: what it answers to, and how its end is learnt. */
 export interface Exchange {
@@ -19,6 +40,7 @@ export interface Exchange {
   abandon(): void;
   /** Whether the lost connection ends the call (modern), or the call goes on unread (legacy). */
   disconnectCancels: boolean;
+  keeper?: Keeper | null;
   /** A stream that no request opened (legacy GET): its end is not a message. */
   unasked?: boolean;
   /** Told, perhaps more than once, that the call takes its time: a stream has begun, or `jsonWaitMs` are over. */
@@ -44,7 +66,8 @@ export async function respond(exchange: Exchange): Promise<Response> {
   if (start !== "late" && "thrown" in start) return failure(exchange, start.thrown);
   if (start !== "late" && start.step.done && accepts.json) return json(exchange, 200, encode(exchange, start.step.value));
   if (!accepts.sse) return json(exchange, 200, await lastMessage(exchange));
-  return stream(exchange, start === "late" ? first : Promise.resolve(start));
+  const keeping = exchange.keeper?.isWanted ? await exchange.keeper.open() : null;
+  return stream(exchange, start === "late" ? first : Promise.resolve(start), keeping);
 }
 
 /** Runs the reply to its end, whether or not the client stays, and gives its one response message; notifications have no place to go. */
@@ -76,13 +99,19 @@ async function atOnce(first: Promise<Next>): Promise<Next | null> {
   return next;
 }
 
-async function begun({ accepts, limits, waitUntil, lasting }: Exchange, first: Promise<Next>): Promise<Next | "late"> {
+async function begun({ accepts, limits, waitUntil, keeper, lasting }: Exchange, first: Promise<Next>): Promise<Next | "late"> {
   // A lost client takes the invocation with it, and with that the call and its record, unless something holds it.
   waitUntil(first);
-  const next = await within(limits.jsonWaitMs, first);
+  const next = await within(limits.jsonWaitMs, keeper ? Promise.race([first, urgent(keeper)]) : first);
   if (next !== "late" || accepts.sse) return next;
   lasting();
   return first;
+}
+
+/** A stream that should start without waiting for anything to say. */
+async function urgent(keeper: Keeper): Promise<"late"> {
+  if (!keeper.isUrgent) await new Promise<void>((resolve) => (keeper.onPrime = resolve));
+  return "late";
 }
 
 async function settle(next: Promise<Step>): Promise<Next> {
@@ -104,7 +133,7 @@ function json(exchange: Exchange, status: number, body: JsonText): Response {
 function failure(exchange: Exchange, thrown: unknown): Response {
   const error = toGatewayError(thrown);
   const { status, message } = exchange.codec.error(exchange.incoming.id, error, exchange.requestId);
-  if (!exchange.accepts.json) return stream(exchange, Promise.resolve({ thrown }));
+  if (!exchange.accepts.json) return stream(exchange, Promise.resolve({ thrown }), null);
   const response = json(exchange, status, message);
   if (error.retryAfter !== undefined) response.headers.set("retry-after", String(error.retryAfter));
   return response;
@@ -124,7 +153,7 @@ const HIGH_WATER = 64 * 1024;
  * it); a full queue holds the reply back; a reader that takes nothing for `idleMs` counts as gone. The invocation is
  * kept alive until the reply has settled, so what follows its end (audit) always runs.
  */
-function stream(exchange: Exchange, first: Promise<Next>): Response {
+function stream(exchange: Exchange, first: Promise<Next>, keeping: Keeping | null): Response {
   exchange.lasting();
   const reader = new Reader(exchange.limits.idleMs);
   let settled = () => {};
@@ -133,8 +162,9 @@ function stream(exchange: Exchange, first: Promise<Next>): Response {
     {
       start(controller) {
         reader.attach(controller, exchange.limits.keepAliveMs);
-        void pump(exchange, reader, first).finally(() => {
+        void pump(exchange, reader, first, keeping).finally(() => {
           reader.close();
+          keeping?.close();
           settled();
         });
       },
@@ -149,20 +179,21 @@ function stream(exchange: Exchange, first: Promise<Next>): Response {
   return new Response(body, { headers: { ...exchange.headers(true), ...STREAM_HEADERS } });
 }
 
-async function pump(exchange: Exchange, reader: Reader, first: Promise<Next>): Promise<void> {
+async function pump(exchange: Exchange, reader: Reader, first: Promise<Next>, keeping: Keeping | null): Promise<void> {
   const { codec, incoming, reply } = exchange;
+  const last = (message: JsonText) => reader.write(message, keeping?.note(message, true));
+  if (keeping && exchange.keeper?.primes) await reader.prime(keeping.position);
   for (let next = await first; ; next = await settle(reply.next())) {
     if (exchange.unasked && ("thrown" in next || next.step.done)) return;
     if ("thrown" in next) {
-      await reader.write(codec.error(incoming.id, toGatewayError(next.thrown), exchange.requestId).message);
+      await last(codec.error(incoming.id, toGatewayError(next.thrown), exchange.requestId).message);
       return;
     }
     if (next.step.done) {
-      await reader.write(encode(exchange, next.step.value));
+      await last(encode(exchange, next.step.value));
       return;
     }
-    const message = codec.notification(incoming, next.step.value);
-    const gone = message !== null && !(await reader.write(message));
+    const gone = !(await said(exchange, reader, next.step.value, keeping));
     if (gone && exchange.disconnectCancels) {
       exchange.abandon();
       // A generator suspended at a yield hears no signal: `return` runs its `finally` blocks.
@@ -171,6 +202,17 @@ async function pump(exchange: Exchange, reader: Reader, first: Promise<Next>): P
     }
   }
 }
+
+/** Writes one notification, as far as the client wants to hear it; false once nobody reads any more. */
+async function said({ codec, incoming }: Exchange, reader: Reader, notification: Notification, keeping: Keeping | null): Promise<boolean> {
+  const { eventId, params } = notification;
+  if (eventId !== undefined && params === "") return reader.prime(eventId);
+  const message = codec.notification(incoming, notification);
+  return message === null || reader.write(message, eventId ?? keeping?.note(message, false));
+}
+
+/** How long a client waits before it comes back to a stream that broke. */
+const RETRY_MS = 1_000;
 
 /** The client's end of a stream: knows whether someone still reads, and waits for room. */
 class Reader {
@@ -193,9 +235,18 @@ class Reader {
   }
 
   /** False once nobody reads any more. */
-  async write(message: JsonText): Promise<boolean> {
+  async write(message: JsonText, id?: string): Promise<boolean> {
+    return this.#send(frame(message, id));
+  }
+
+  /** Tells where the stream stands before anything was said. */
+  async prime(id: string): Promise<boolean> {
+    return this.#send(primer(id, RETRY_MS));
+  }
+
+  async #send(event: string): Promise<boolean> {
     if (!(await this.#room())) return false;
-    this.#controller?.enqueue(this.#encoder.encode(frame(message)));
+    this.#controller?.enqueue(this.#encoder.encode(event));
     return true;
   }
 

@@ -13,6 +13,11 @@ export function frame(message: JsonText, id?: string): string {
   return id === undefined ? `event: message\ndata: ${data}\n\n` : `event: message\nid: ${id}\ndata: ${data}\n\n`;
 }
 
+/** An event that says nothing but where the stream stands, and after how many ms to come back when it breaks (MCP 2025-11-25, SSE polling). */
+export function primer(id: string, retryMs: number): string {
+  return `id: ${id}\nretry: ${retryMs}\ndata: \n\n`;
+}
+
 export interface SseEvent {
   /** `message` unless the stream names another. */
   event: string;

@@ -43,6 +43,18 @@ export class KeptState {
     return this.#sql.exec("select uri from subscription order by uri").toArray().map(({ uri }) => String(uri));
   }
 
+  /** Unix ms at which the session id expires, and this with it; null: nothing is kept. What an older version kept is due. */
+  until(): number | null {
+    if (!this.#exists()) return null;
+    if (this.#sql.exec("select 1 from sqlite_master where name = 'expiry'").toArray().length === 0) return 0;
+    const [row] = this.#sql.exec("select at from expiry").toArray();
+    return typeof row?.at === "number" ? row.at : 0;
+  }
+
+  keepUntil(at: number): void {
+    this.#prepare().exec("insert into expiry values (1, ?) on conflict do update set at = excluded.at", at);
+  }
+
   /** Tables go with `deleteAll`, the object may live on. */
   #exists(): boolean {
     return this.#sql.exec("select 1 from sqlite_master where name = 'subscription'").toArray().length > 0;
@@ -52,6 +64,7 @@ export class KeptState {
     this.#sql.exec(`
       create table if not exists level (one integer primary key check (one = 1), name text not null);
       create table if not exists subscription (uri text primary key);
+      create table if not exists expiry (one integer primary key check (one = 1), at integer not null);
     `);
     return this.#sql;
   }

@@ -6,12 +6,14 @@ import { Cancels } from "./cancels.ts";
 import { KeptState } from "./kept.ts";
 import type { JsonText } from "../model/json.ts";
 import type { Answer } from "./line.ts";
+import { ReplayLog } from "./log.ts";
 import { Parking } from "./parking.ts";
+import { Replay } from "./replay.ts";
 import { SESSION_ENDED } from "./running.ts";
 
-const LINES: readonly string[] = ["/line", "/running", "/stream", "/sse"];
-/** Tag of the sockets behind the session's GET stream; at most one is open. */
-const STREAM = "stream";
+const LINES: readonly string[] = ["/line", "/running", "/sse"];
+/** Of streams that can be had again. */
+const KEPT_LINES: readonly string[] = ["/log", "/tail", "/stream", "/socket"];
 /** However long a session id may be good for, its state is gone after this. */
 const CEILING_MS = 24 * 60 * 60_000;
 
@@ -19,21 +21,28 @@ const CEILING_MS = 24 * 60 * 60_000;
 const SSE = "sse";
 
 /**
- * The state of one legacy session that needs some: its log level, its resource subscriptions, and the lines to what runs or
- * listens in other isolates. Stores nothing before there is something to keep; that ends with DELETE, or by alarm with the
- * session id's own expiry, a day at most. Under a name of its own it is the place where one call runs that may ask in the
- * middle, of whichever era its client is.
+ * The state of one legacy session that needs some: its log level, its resource subscriptions, what its streams said of late, and the lines to
+ * what runs or listens in other isolates. Stores nothing before there is something to keep; that ends with DELETE, or by alarm: level and
+ * subscriptions with the session id's own expiry, a day at most, what was said after `replayMs`. Under a name of its own it is the place
+ * where one call runs that may ask in the middle, of whichever era its client is.
  */
 export class Session extends DurableObject<Env> implements SessionApi {
   readonly #kept: KeptState;
   readonly #cancels = new Cancels();
   readonly #now: () => number;
   readonly #parking: Parking;
+  readonly #log: ReplayLog;
+  readonly #replay: Replay;
+  /** In memory is enough: a call that runs when its session ends makes itself known within a second. */
+  #ended = false;
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env);
     this.#kept = new KeptState(state.storage.sql);
-    this.#now = platformOf(env).now;
+    const { now, config } = platformOf(env);
+    this.#now = now;
+    this.#log = new ReplayLog(state.storage.sql, config.limits, now);
+    this.#replay = new Replay(state, this.#log, () => this.#kept.uris(), () => state.waitUntil(this.#wake()));
     this.#parking = new Parking(this.#now, () => void state.storage.setAlarm(this.#now()));
   }
 
@@ -50,37 +59,40 @@ export class Session extends DurableObject<Env> implements SessionApi {
   async subscribe(uri: string, until: number): Promise<boolean> {
     if (!this.#kept.subscribe(uri)) return false;
     await this.#keepUntil(until);
-    this.#tellStream();
+    this.#replay.tellUris();
     return true;
   }
 
   async unsubscribe(uri: string): Promise<void> {
     this.#kept.unsubscribe(uri);
-    this.#tellStream();
+    this.#replay.tellUris();
   }
 
   /**
    * The lines, as WebSocket upgrades from our own Worker. `/line`: a call that asks; it sends the ids of its open questions, and gets
-   * their answers. `/running?id=`: a call that can be cancelled; it gets one message when it is. `/stream`: the GET stream; it gets
-   * the subscribed URIs, now and whenever they change, and takes the place of the one before. `/sse`: an
-   * HTTP+SSE stream; it gets what is delivered. Every other path belongs to a call that runs here.
+   * their answers. `/running?id=`: a call that can be cancelled; it gets one message when it is. `/sse`: an
+   * HTTP+SSE stream; it gets what is delivered. Those of `sessions/replay`; the GET stream also gets the subscribed URIs, now and
+   * whenever they change. Every other path belongs to a call that runs here.
    */
   override async fetch(request: Request): Promise<Response> {
-    const { pathname, searchParams } = new URL(request.url);
-    if (!LINES.includes(pathname)) return this.#parking.fetch(request);
+    const url = new URL(request.url);
+    const { pathname } = url;
+    const kept = KEPT_LINES.includes(pathname);
+    if (!kept && !LINES.includes(pathname)) return this.#parking.fetch(request);
     const [client, server] = Object.values(new WebSocketPair());
     if (!client || !server) return new Response(null, { status: 500 });
-    if (pathname === "/running") this.#acceptCall(server, searchParams.get("id") ?? "");
-    else if (pathname === "/stream") this.#acceptStream(server);
+    if (kept) this.#replay.accept(url, server);
+    else if (pathname === "/running") this.#acceptCall(server, url.searchParams.get("id") ?? "");
     else this.ctx.acceptWebSocket(server, pathname === "/sse" ? [SSE] : []);
     return new Response(null, { status: 101, webSocket: client });
   }
 
-  override webSocketMessage(line: WebSocket, ids: string): void {
-    line.serializeAttachment(JSON.parse(ids));
+  override webSocketMessage(line: WebSocket, text: string): void {
+    if (!this.#replay.heard(line, text)) line.serializeAttachment(JSON.parse(text));
   }
 
   override webSocketClose(line: WebSocket): void {
+    this.#replay.left(line);
     line.close(1000);
   }
 
@@ -104,45 +116,49 @@ export class Session extends DurableObject<Env> implements SessionApi {
   }
 
   async end(): Promise<void> {
+    this.#ended = true;
     for (const line of this.ctx.getWebSockets()) line.close(SESSION_ENDED, "session ended");
     await this.ctx.storage.deleteAll();
   }
 
   /**
-   * A session's end; or a call has begun to wait. Without a request an object is evicted after a minute or two, whatever it
-   * awaits, so this event lasts as long as the call (15 minutes are allowed). Run again after an eviction it finds nothing, and tidies up.
+   * Something is due: the session's end, what was said long ago; or a call has begun to wait. Without a request an object is evicted
+   * after a minute or two, whatever it awaits, so this event lasts as long as the call (15 minutes are allowed). Run again after an eviction
+   * it finds nothing, and tidies up.
    */
   override async alarm(): Promise<void> {
     await this.#parking.over;
-    await this.end();
+    const until = this.#kept.until();
+    if (until !== null && until <= this.#now()) return this.end();
+    this.#log.prune();
+    if (this.#due() === null) await this.ctx.storage.deleteAll();
+    else await this.#wake();
   }
 
   #acceptCall(line: WebSocket, call: string): void {
     this.ctx.acceptWebSocket(line, [tagOf(call)]);
+    if (this.#ended) return line.close(SESSION_ENDED, "session ended");
     if (this.#cancels.take(call, this.#now())) line.send("cancel");
   }
 
-  #acceptStream(stream: WebSocket): void {
-    for (const older of this.ctx.getWebSockets(STREAM)) older.close(SUPERSEDED, "another stream took its place");
-    this.ctx.acceptWebSocket(stream, [STREAM]);
-    stream.send(JSON.stringify(this.#kept.uris()));
-  }
-
-  #tellStream(): void {
-    const streams = this.ctx.getWebSockets(STREAM);
-    if (streams.length === 0) return;
-    const uris = JSON.stringify(this.#kept.uris());
-    for (const stream of streams) stream.send(uris);
-  }
-
-
   async #keepUntil(until: number): Promise<void> {
-    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Math.min(until, this.#now() + CEILING_MS));
+    this.#kept.keepUntil(Math.min(until, this.#now() + CEILING_MS));
+    await this.#wake();
+  }
+
+  /** Unix ms at which the next thing that is kept may go; null: nothing is kept. */
+  #due(): number | null {
+    const due = [this.#kept.until(), this.#log.until()].filter((at) => at !== null);
+    return due.length === 0 ? null : Math.min(...due);
+  }
+
+  /** An alarm that comes too early sees so for itself. */
+  async #wake(): Promise<void> {
+    const due = this.#due();
+    const set = await this.ctx.storage.getAlarm();
+    if (due !== null && (set === null || set > due)) await this.ctx.storage.setAlarm(due);
   }
 }
-
-/** Close code of our own (RFC 6455 7.4.2). */
-const SUPERSEDED = 4409;
 
 function tagOf(call: string): string {
   return `call ${call}`;

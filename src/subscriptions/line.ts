@@ -14,5 +14,5 @@ export async function lineTo(object: Listened, url: string, heard: (text: string
 }
 
 function notNow(cause?: unknown): never {
-  throw new GatewayError("unavailable", "subscriptions are not available now", { retryAfter: 5, cause });
+  throw new GatewayError("unavailable", "streams are not available now", { retryAfter: 5, cause });
 }

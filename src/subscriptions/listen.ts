@@ -5,6 +5,7 @@ import type { Change } from "../model/change.ts";
 import type { CallContext } from "../model/context.ts";
 import type { Filter } from "./filter.ts";
 import { Inbox } from "./inbox.ts";
+import { Journal } from "./journal.ts";
 import { lineTo } from "./line.ts";
 import { tellsUpdates, UpstreamLines } from "./upstreams.ts";
 
@@ -13,9 +14,10 @@ import { tellsUpdates, UpstreamLines } from "./upstreams.ts";
  * the changes that the Hub carries, until the client leaves, the stream is old (`ctx.deadline`; a complete outcome: the
  * client opens another), or the right behind it is lost. The codec puts the subscription's id on each message.
  * In a legacy session this is its GET stream: the resources are those that the session has subscribed to, also later, and
- * another stream of the session, or the end of the session, ends this one.
+ * another stream of the session, or the end of the session, ends this one. With `kept` it can be had again: what the
+ * client missed after an event is told first, and where that is not known, that everything may have changed.
  */
-export async function* listen(wanted: Filter, ctx: CallContext): Reply {
+export async function* listen(wanted: Filter, ctx: CallContext, kept: KeptStream | null = null): Reply {
   let filter = wanted;
   const inbox = new Inbox();
   const lines: WebSocket[] = [];
@@ -28,37 +30,51 @@ export async function* listen(wanted: Filter, ctx: CallContext): Reply {
   };
   ctx.signal.addEventListener("abort", () => inbox.close());
   const expiry = setTimeout(() => inbox.close(), endOf(ctx) - ctx.platform.now());
-  const recheck = setInterval(() => void stillAllowed(ctx).then((allowed) => allowed || inbox.close()), RECHECK_MS);
+  const look = () => void stillAllowed(ctx).then((allowed) => allowed || inbox.close());
+  const first = setTimeout(look, FIRST_CHECK_MS);
+  const recheck = setInterval(look, RECHECK_MS);
   try {
     const query = new URLSearchParams({ principal: ctx.principal.id, filter: JSON.stringify(filter) });
     const hub = await open(ctx.platform.hub(ctx.workspace.id), `https://hub/listen?${query}`, (text) => inbox.put(changesIn(text)));
-    if (ctx.session) {
-      await open(ctx.platform.session(ctx.session.id), "https://session/stream", (text) => {
-        filter = { ...filter, uris: JSON.parse(text) };
-        if (hub.readyState === WebSocket.OPEN) hub.send(JSON.stringify(filter));
-        void upstreams.follow(filter);
-      });
-    }
+    const journal = new Journal(kept ? ctx.revision : null, (uris) => {
+      filter = { ...filter, uris };
+      if (hub.readyState === WebSocket.OPEN) hub.send(JSON.stringify(filter));
+      void upstreams.follow(filter);
+    });
+    if (ctx.session) journal.attach(await open(ctx.platform.session(ctx.session.id), `https://session/stream?after=${kept?.after ?? ""}`, journal.heard));
     // The client may have left while the objects were asked.
     if (ctx.signal.aborted) inbox.close();
     yield acknowledgement({ ...filter, uris: await honoured(filter.uris, ctx) });
+    if (ctx.session) {
+      const { missed } = yield* journal.begin();
+      for (const notification of missed ?? []) if (await mayHear(notification, ctx)) yield notification;
+      if (missed === null) inbox.put(everything(filter));
+    }
     await upstreams.follow(filter);
     for (let changes = await inbox.take(); changes !== null; changes = await inbox.take()) {
-      for (const change of changes) if (await concerns(change, ctx)) yield notificationOf(change);
+      for (const change of changes) if (await concerns(change, ctx)) yield journal.written(notificationOf(change));
       // A publish may have brought upstreams, or resources that were asked for.
       if (changes.some(({ type }) => type !== "resource")) await upstreams.follow(filter);
     }
     return { type: "complete", result: "{}" };
   } finally {
     clearTimeout(expiry);
+    clearTimeout(first);
     clearInterval(recheck);
     for (const line of lines) line.close(1000);
     upstreams.close();
   }
 }
 
+interface KeptStream {
+  /** Number of the last event that the client has; null: it begins anew. */
+  after: number | null;
+}
+
 /** A backstop: the Authority tells the Hub to close the streams of a lost right at once. */
 const RECHECK_MS = 5 * 60_000;
+/** What let this stream be opened may be five seconds old, and the right lost before the Hub knew of it. */
+const FIRST_CHECK_MS = 6_000;
 
 function endOf({ deadline, principal, session }: CallContext): number {
   return Math.min(deadline, principal.expiresAt ?? Infinity, session?.expiresAt ?? Infinity);
@@ -75,6 +91,21 @@ async function stillAllowed(ctx: CallContext): Promise<boolean> {
 /** A list is everybody's; a resource is told of only to whom may read it now. */
 async function concerns(change: Change, ctx: CallContext): Promise<boolean> {
   return change.type !== "resource" || findResource(ctx, await freshSnapshot(ctx), change.uri) !== null;
+}
+
+/** The right to a resource may have been lost since it was written down. */
+async function mayHear({ params }: Notification, ctx: CallContext): Promise<boolean> {
+  const { uri } = JSON.parse(params);
+  return typeof uri !== "string" || concerns({ type: "resource", uri }, ctx);
+}
+
+/** Whatever may have been missed. */
+function everything({ tools, prompts, resources, uris }: Filter): Change[] {
+  const lists: Change[] = [];
+  if (tools) lists.push({ type: "tools" });
+  if (prompts) lists.push({ type: "prompts" });
+  if (resources) lists.push({ type: "resources" });
+  return [...lists, ...uris.map((uri): Change => ({ type: "resource", uri }))];
 }
 
 /** Without the resources whose upstream tells of no updates. */

@@ -197,6 +197,7 @@ function runningTools(onCancel: () => void, hears: (level: LoggingLevel) => bool
       name: "test_reconnection",
       description: "Ends its stream in the middle of the call",
       inputSchema: NO_ARGUMENTS,
+      _meta: { "causeway/resumable": true },
       run: async (_args, extra) => {
         extra.closeSSEStream?.();
         await wait(200);

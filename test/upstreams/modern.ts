@@ -120,6 +120,10 @@ function registerRunning(server: McpServer, onCancel: () => void): void {
   };
   server.registerTool("test_tool_with_logging", { description: "Logs while it runs" }, logging);
   server.registerTool("test_logging_tool", { description: "Logs while it runs" }, logging);
+  server.registerTool("test_reconnection", { description: "Works for a while", _meta: { "causeway/resumable": true } }, async () => {
+    await wait(200);
+    return say("Reconnection test completed");
+  });
   server.registerTool("slow", { description: "Runs until it is cancelled, at most ten seconds" }, async (ctx) => {
     await progress(ctx, 0);
     await new Promise<void>((resolve) => {

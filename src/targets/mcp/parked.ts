@@ -21,6 +21,7 @@ export const parkedOf = placeIn;
 
 /** The first leg, in an object that has no other call. One that ended without a question leaves nothing there, and the next may have the place. */
 export async function* runParked(call: Call, ctx: CallContext, leg: LegacyTry | ChannelTry, owner: string, capabilities: JsonObject): Attempting {
+  ctx.keepStream?.(false);
   const object = takePlace(ctx.workspace.id);
   const { gate: _gate, now: _now, ...link } = leg.link;
   const { headerParam: _, ...plain } = call;
