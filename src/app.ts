@@ -22,16 +22,16 @@ export function createApp(platform: Platform): Hono<Bindings> {
 
   app.all("/w/:slug/mcp", (c) => mcp(c.req.raw, platform, c.executionCtx, { slug: c.req.param("slug"), toolset: null }));
   app.all("/w/:slug/mcp/:toolset", (c) => mcp(c.req.raw, platform, c.executionCtx, c.req.param()));
-  app.all("/w/:slug/sse", (c) => openStream(c.req.raw, platform, c.executionCtx, c.req.param("slug")));
-  app.all("/w/:slug/messages", (c) => deliver(c.req.raw, platform, c.executionCtx, c.req.param("slug")));
-  app.all("/w/:slug/ws", (c) => openSocket(c.req.raw, platform, c.executionCtx, c.req.param("slug")));
   // With a default workspace the host says nothing, and the hot path asks nobody.
   const slugOf = async (url: string) => platform.config.defaultWorkspace ?? (await resolveHost(platform, new URL(url).host))?.slug;
   for (const [path, transport] of [["/sse", openStream], ["/messages", deliver], ["/ws", openSocket]] as const) {
-    app.all(path, async (c) => {
-      const slug = await slugOf(c.req.url);
-      return slug ? transport(c.req.raw, platform, c.executionCtx, slug) : c.notFound();
-    });
+    for (const toolset of ["", "/:toolset"] as const) {
+      app.all(`/w/:slug${path}${toolset}`, (c) => transport(c.req.raw, platform, c.executionCtx, { slug: c.req.param("slug") ?? "", toolset: c.req.param("toolset") ?? null }));
+      app.all(`${path}${toolset}`, async (c) => {
+        const slug = await slugOf(c.req.url);
+        return slug ? transport(c.req.raw, platform, c.executionCtx, { slug, toolset: c.req.param("toolset") ?? null }) : c.notFound();
+      });
+    }
   }
   for (const path of ["/mcp", "/mcp/:toolset"] as const) {
     app.all(path, async (c) => {

@@ -1,6 +1,6 @@
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
-import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
+import { ElicitRequestSchema, ToolListChangedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Gateway, startGateway, type TestWorkspace } from "./harness/gateway.ts";
 import { until } from "./until.ts";
@@ -69,6 +69,27 @@ describe("the official v1 client over HTTP+SSE", () => {
     const results = await Promise.all(Array.from({ length: 50 }, () => client.callTool({ name: "test_simple_text" })));
     expect(results).toHaveLength(50);
   });
+});
+
+test("the official v1 client hears of changed lists", async () => {
+  const client = new Client({ name: "old", version: "1" });
+  const heard: string[] = [];
+  client.setNotificationHandler(ToolListChangedNotificationSchema, ({ method }) => void heard.push(method));
+  await client.connect(new SSEClientTransport(address("sse"), { requestInit: { headers: bearer() } }));
+  await until(async () => (await client.callTool({ name: "test_trigger_tool_change" }), heard.length > 0));
+  await client.close();
+});
+
+test("a toolset has a stream of its own, and nothing else on it", async () => {
+  await workspace.api("POST", "/toolsets", { slug: "few", tools: ["test_simple_text"] });
+  const { token } = Object(await workspace.api("POST", "/tokens", { name: "narrow", scopes: ["mcp:read", "mcp:call"], toolset: "few" }));
+  const client = new Client({ name: "old", version: "1" });
+  await client.connect(new SSEClientTransport(address("sse/few"), { requestInit: { headers: bearer(token) } }));
+  expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(["test_simple_text"]);
+  await expect(client.callTool({ name: "test_image_content" })).rejects.toMatchObject({ code: -32602 });
+  await client.close();
+  const status = async (path: string, as: string) => (await fetch(address(path), { headers: bearer(as) })).status;
+  expect([await status("sse", token), await status("sse/nowhere", workspace.token), await status("sse/few", "cwy_wrong")]).toEqual([404, 404, 401]);
 });
 
 /** A stream as bare as possible. */

@@ -1,6 +1,10 @@
+import { wait } from "../lib/clock.ts";
 import { editObject, memberOf, Members } from "../lib/json.ts";
-import { type JsonText, isObject, type JsonValue } from "../model/json.ts";
+import { isObject, type JsonObject, type JsonText, type JsonValue } from "../model/json.ts";
+import { encodeHeaderValue } from "../protocol/headers.ts";
 import { errorText, INTERNAL_ERROR } from "../protocol/jsonrpc.ts";
+import { VERSION_KEY } from "../protocol/meta.ts";
+import { METHODS } from "../protocol/methods.ts";
 import { SseReader } from "../protocol/sse.ts";
 
 interface Ends {
@@ -12,23 +16,42 @@ interface Ends {
   post(request: Request): Promise<Response>;
   /** Takes one JSON-RPC message for the client. */
   emit(message: JsonText): void;
+  waitUntil(work: Promise<unknown>): void;
+  /** Nothing is being carried any more. */
+  rested?(): void;
+  /** The client has been told, in `_meta` of the handshake's result, which session is open. */
+  greeted?(session: string): void;
 }
-
-/** Between the end of a listening stream and the next: one that cannot stay open is not asked for without end. */
-const LISTEN_PAUSE_MS = 1_000;
 
 /** Nothing of the opening request but this: an upgrade is not repeated. */
 const PASSED_HEADERS: readonly string[] = ["authorization", "origin", "causeway-hops"];
+/** Between the end of the session's own stream and its next one. */
+const PAUSE_MS = 1_000;
+
+/** What the carrier has to know of a message. */
+interface Letter {
+  text: JsonText;
+  /** Of a request, as written; null for any other message. */
+  id: JsonText | null;
+  method: string;
+  params: JsonObject;
+  /** The revision of a modern message; null: it belongs to the session. */
+  modern: string | null;
+}
 
 /**
- * What a legacy client says over one long connection, carried to the MCP endpoint message by message as a streamable HTTP client would. So a transport
- * of its own has no rules of its own: access, limits and sessions are those of the endpoint. The session id stays here, and so does the session's GET
- * stream: what the client is told unasked comes over the connection it has.
+ * What a client says over one long connection, carried to the MCP endpoint message by message as a streamable HTTP client would. So a transport
+ * of its own has no rules of its own: access, limits and sessions are those of the endpoint. The session id stays here. What the server says unasked in a
+ * legacy session (its GET stream) goes to the client too, from its `notifications/initialized` on. Of a modern request `notifications/cancelled` is the
+ * end, as on stdio (MCP 2026-07-28, cancellation): the connection carries others besides.
  */
 export class Carrier {
   readonly #ends: Ends;
-  #listening = false;
   readonly #headers: Record<string, string> = { "content-type": "application/json", accept: "application/json, text/event-stream" };
+  /** Modern requests under way, by id. */
+  readonly #open = new Map<JsonText, AbortController>();
+  #carried = 0;
+  #listens = false;
 
   constructor(ends: Ends) {
     this.#ends = ends;
@@ -38,55 +61,111 @@ export class Carrier {
     }
   }
 
+  /** Whether nothing is being carried now. */
+  get rests(): boolean {
+    return this.#carried === 0;
+  }
+
+  /** Goes on with a session whose connection broke. */
+  continue(session: string): void {
+    this.#headers["mcp-session-id"] = session;
+  }
+
   /** Carries one message, and back what is said to it. Never rejects: a request whose carrying fails is answered with an error. */
-  async carry(message: JsonText): Promise<void> {
-    const { method, id } = askedIn(message);
+  async carry(text: JsonText): Promise<void> {
+    const letter = letterOf(text);
+    const cancelled = letter.method === "notifications/cancelled" ? this.#open.get(Members.of(text).raw("params", "requestId") ?? "") : undefined;
+    if (cancelled) return cancelled.abort();
+    this.#begin();
+    const own = new AbortController();
+    if (letter.modern !== null && letter.id !== null) this.#open.set(letter.id, own);
     try {
-      const response = await this.#ends.post(new Request(this.#ends.opening.url, { method: "POST", headers: this.#headers, body: message, signal: this.#ends.gone }));
-      const session = response.headers.get("mcp-session-id");
-      if (session !== null) this.#headers["mcp-session-id"] = session;
-      for await (const answer of messagesOf(response)) this.#ends.emit(id === null ? answer : addressed(answer, id));
-      if (method === "notifications/initialized") await this.#listen();
+      await this.#exchange(letter, own.signal);
+      if (letter.method === "notifications/initialized") this.listen();
     } catch {
-      if (id !== null) this.#ends.emit(errorText(id, INTERNAL_ERROR, "internal error"));
+      if (letter.id !== null && !own.signal.aborted) this.#ends.emit(errorText(letter.id, INTERNAL_ERROR, "internal error"));
+    } finally {
+      if (letter.id !== null && this.#open.get(letter.id) === own) this.#open.delete(letter.id);
+      this.#end();
     }
   }
 
-  /** The client is ready to be told (MCP 2024-11-05, initialization). A stream that ends of age is opened again, one that is refused is not. */
-  async #listen(): Promise<void> {
-    const { gone, opening, post, emit } = this.#ends;
-    if (this.#listening || !("mcp-session-id" in this.#headers)) return;
-    this.#listening = true;
+  /** From now on carries what the session's own stream says, until the connection is lost. */
+  listen(): void {
+    if (this.#listens || this.#headers["mcp-session-id"] === undefined) return;
+    this.#listens = true;
+    this.#begin();
+    this.#ends.waitUntil(this.#hear().finally(() => this.#end()));
+  }
+
+  #begin(): void {
+    this.#carried++;
+  }
+
+  #end(): void {
+    if (--this.#carried === 0) this.#ends.rested?.();
+  }
+
+  async #exchange(letter: Letter, cancelled: AbortSignal): Promise<void> {
+    const signal = letter.modern === null ? this.#ends.gone : AbortSignal.any([this.#ends.gone, cancelled]);
+    const response = await this.#ends.post(new Request(this.#ends.opening.url, { method: "POST", headers: this.#headersOf(letter), body: letter.text, signal }));
+    const session = response.headers.get("mcp-session-id");
+    if (session !== null) this.#headers["mcp-session-id"] = session;
+    const { greeted, emit } = this.#ends;
+    for await (const answer of messagesOf(response)) {
+      if (cancelled.aborted) continue;
+      if (session !== null && greeted) emit(naming(answer, session));
+      else emit(letter.id === null ? answer : addressed(answer, letter.id));
+    }
+    if (session !== null) greeted?.(session);
+  }
+
+  /** What modern HTTP repeats in headers is repeated from the message itself. */
+  #headersOf({ modern, method, params }: Letter): Record<string, string> {
+    if (modern === null) return this.#headers;
+    const name = params[METHODS.get(method)?.name ?? ""];
+    const { "mcp-session-id": _, ...headers } = this.#headers;
+    return { ...headers, "mcp-protocol-version": modern, "mcp-method": method, ...(typeof name === "string" && { "mcp-name": encodeHeaderValue(name) }) };
+  }
+
+  async #hear(): Promise<void> {
+    const { opening, gone } = this.#ends;
     while (!gone.aborted) {
-      const response = await post(new Request(opening.url, { headers: this.#headers, signal: gone }));
-      if (!response.ok) return void (await response.body?.cancel());
-      for await (const message of messagesOf(response)) emit(message);
-      await passed(LISTEN_PAUSE_MS, gone);
+      try {
+        const { "content-type": _, ...headers } = this.#headers;
+        const response = await this.#ends.post(new Request(opening.url, { headers: { ...headers, accept: "text/event-stream" }, signal: gone }));
+        if (!response.ok) return void (await response.body?.cancel());
+        for await (const message of messagesOf(response)) this.#ends.emit(message);
+      } catch {
+        // Another one is opened, if the connection is still there.
+      }
+      if (!gone.aborted) await wait(PAUSE_MS);
     }
   }
 }
 
-/** What a message asks, and the id of a request as written; nulls for what is no such message. */
-function askedIn(message: JsonText): { method: string | null; id: JsonText | null } {
-  let value: JsonValue;
-  try {
-    value = JSON.parse(message);
-  } catch {
-    return { method: null, id: null };
-  }
-  if (!isObject(value) || typeof value.method !== "string") return { method: null, id: null };
-  return { method: value.method, id: value.id === undefined ? null : Members.of(message).raw("id") };
+function letterOf(text: JsonText): Letter {
+  const value = parsed(text);
+  const message = isObject(value) ? value : {};
+  const params = isObject(message.params) ? message.params : {};
+  const claim = isObject(params._meta) ? params._meta[VERSION_KEY] : undefined;
+  const method = typeof message.method === "string" ? message.method : "";
+  const isRequest = method !== "" && message.id !== undefined;
+  return { text, method, params, id: isRequest ? Members.of(text).raw("id") : null, modern: typeof claim === "string" ? claim : null };
 }
 
-/** Resolves after `ms`, or when the signal fires. */
-function passed(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
+function parsed(text: JsonText): JsonValue {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function naming(answer: JsonText, session: string): JsonText {
+  const result = memberOf(answer, "result");
+  if (result === null) return answer;
+  return editObject(answer, { set: { result: editObject(result, { set: { _meta: JSON.stringify({ "causeway/session": session }) } }) } });
 }
 
 /** A refusal that came before the message was read has no id; here it would find no reader. */
@@ -105,6 +184,7 @@ async function* messagesOf(response: Response): AsyncGenerator<JsonText, void> {
   const reader = new SseReader(Infinity);
   const decoder = new TextDecoder();
   for await (const chunk of response.body ?? []) {
-    for (const { data } of reader.feed(decoder.decode(chunk, { stream: true }))) yield data;
+    // An event without data only says where the stream stands.
+    for (const { data } of reader.feed(decoder.decode(chunk, { stream: true }))) if (data !== "") yield data;
   }
 }

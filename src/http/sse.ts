@@ -8,11 +8,10 @@ import { knownSession } from "../sessions/known.ts";
 import { mintSession } from "../sessions/token.ts";
 import { readBody } from "./body.ts";
 import { Carrier } from "./carrier.ts";
-import { mcp } from "./mcp.ts";
+import { type Execution, mcp, type Route } from "./mcp.ts";
 import { withOrigin } from "./origin.ts";
 import { refuse, refuseAuth } from "./refusals.ts";
-
-type Execution = Pick<ExecutionContext, "waitUntil">;
+import { absent } from "./toolset.ts";
 
 /** A stream is good for a day, or as long as the credential that opened it. */
 const STREAM_MS = 24 * 60 * 60_000;
@@ -26,23 +25,24 @@ const HEADERS = { "content-type": "text/event-stream", "cache-control": "no-cach
  * `GET …/sse`: the stream of the HTTP+SSE transport (MCP 2024-11-05). Its first event names where to POST; what is posted there, in whichever isolate,
  * comes here over the Session object, runs here, and is answered here: the open stream is what keeps the work alive.
  */
-export function openStream(request: Request, platform: Platform, execution: Execution, slug: string): Promise<Response> {
+export function openStream(request: Request, platform: Platform, execution: Execution, route: Route): Promise<Response> {
   return withOrigin(request, platform.config, async (place) => {
     if (request.method !== "GET") return refuse(405, "method not allowed", BAD_LEGACY_HTTP, { allow: "GET" });
     const authorization = request.headers.get("authorization");
-    const allowed = () => authenticate(platform, slug, authorization, null, (work) => execution.waitUntil(work));
+    const allowed = () => authenticate(platform, route.slug, authorization, null, (work) => execution.waitUntil(work));
     const auth = await allowed();
     if (!auth.ok) return refuseAuth(auth, place);
     const { workspace, principal } = auth;
-    if (principal.toolset !== null) return refuse(404, "no such endpoint");
+    const missing = await absent(request, principal, platform, execution, route);
+    if (missing) return missing;
     const now = platform.now();
     const expiresAt = Math.min(now + STREAM_MS, principal.expiresAt ?? Infinity);
     const id = randomToken(16);
     const claims = { id, workspace: workspace.id, principal: principal.id, revision: REVISION, capabilities: {}, clientInfo: null, expiresAt };
-    const endpoint = `${place.pathname.replace(/\/sse$/, "/messages")}?sessionId=${await mintSession(platform.config.masterKey, claims)}`;
+    const endpoint = `${messagesPath(place.pathname, route)}?sessionId=${await mintSession(platform.config.masterKey, claims)}`;
     const socket = await line(platform, id);
-    const post = (message: Request) => mcp(message, platform, execution, { slug, toolset: null });
-    const stream = new Stream({ request, socket, post, pendingBytes: platform.config.limits.streamPendingBytes });
+    const post = (message: Request) => mcp(message, platform, execution, { ...route, framed: true });
+    const stream = new Stream({ request, socket, post, waitUntil: (work) => execution.waitUntil(work), pendingBytes: platform.config.limits.streamPendingBytes });
     const expiry = setTimeout(() => stream.close(), expiresAt - now);
     const recheck = setInterval(() => void Promise.resolve(allowed()).then((still) => still.ok || still.status === 503 || stream.close(), ignore), RECHECK_MS);
     const keepAlive = setInterval(() => stream.say(KEEP_ALIVE), platform.config.limits.keepAliveMs);
@@ -59,7 +59,7 @@ export function openStream(request: Request, platform: Platform, execution: Exec
 }
 
 /** `POST …/messages?sessionId=…`: hands one message to the stream it belongs to. 202: it has arrived there; the answer comes on the stream. */
-export function deliver(request: Request, platform: Platform, execution: Execution, slug: string): Promise<Response> {
+export function deliver(request: Request, platform: Platform, execution: Execution, { slug }: Route): Promise<Response> {
   return withOrigin(request, platform.config, async (place) => {
     if (request.method !== "POST") return refuse(405, "method not allowed", BAD_LEGACY_HTTP, { allow: "POST" });
     const { bodyBytes } = platform.config.limits;
@@ -76,10 +76,18 @@ export function deliver(request: Request, platform: Platform, execution: Executi
   });
 }
 
+/** Where to POST: beside the stream, whatever stands before it in the path. */
+function messagesPath(pathname: string, { toolset }: Route): string {
+  const parts = pathname.split("/");
+  parts[parts.length - (toolset === null ? 1 : 2)] = "messages";
+  return parts.join("/");
+}
+
 interface StreamOptions {
   request: Request;
   socket: WebSocket;
   post(message: Request): Promise<Response>;
+  waitUntil(work: Promise<unknown>): void;
   pendingBytes: number;
 }
 
@@ -94,11 +102,11 @@ class Stream {
   readonly #pendingBytes: number;
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
 
-  constructor({ request, socket, post, pendingBytes }: StreamOptions) {
+  constructor({ request, socket, post, waitUntil, pendingBytes }: StreamOptions) {
     this.closed = this.#end.promise;
     this.#socket = socket;
     this.#pendingBytes = pendingBytes;
-    const carrier = new Carrier({ opening: request, gone: this.#gone.signal, post, emit: (message) => this.say(frame(message)) });
+    const carrier = new Carrier({ opening: request, gone: this.#gone.signal, post, waitUntil, emit: (message) => this.say(frame(message)) });
     this.body = new ReadableStream<Uint8Array>(
       { start: (controller) => void (this.#controller = controller), cancel: () => this.#leave() },
       new ByteLengthQueuingStrategy({ highWaterMark: 64 * 1024 }),

@@ -363,7 +363,7 @@ export const FEATURES: readonly Feature[] = [
   },
   transport("streamable HTTP"),
   transport("HTTP+SSE", [{ revisions: REVISIONS.filter((revision) => revision !== "2024-11-05"), because: "HTTP+SSE is the transport of 2024-11-05; later ones deprecate it (transports)" }]),
-  transport("WebSocket", [{ revisions: [MODERN], because: "2026-07-28 is one POST a request (streamable HTTP); a WebSocket here carries the older revisions" }]),
+  transport("WebSocket", [{ revisions: [MODERN], because: "2026-07-28 names no WebSocket (transports); `test/ws.test.ts` has its requests over one" }]),
   transport("stdio"),
 ];
 
