@@ -45,6 +45,19 @@ export class AskedClient {
     return undefined;
   }
 
+  /** Cancels the call. */
+  async cancel(): Promise<void> {
+    const body = JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 7, reason: "enough" } });
+    await (await fetch(this.#answersTo, { method: "POST", headers: this.#headers, body })).text();
+  }
+
+  /** Ends the session. */
+  async end(): Promise<number> {
+    const response = await fetch(this.#answersTo, { method: "DELETE", headers: this.#headers });
+    await response.text();
+    return response.status;
+  }
+
   async answer(id: Message["id"], answer: { result: unknown } | { error: object }): Promise<number> {
     const response = await fetch(this.#answersTo, { method: "POST", headers: this.#headers, body: JSON.stringify({ jsonrpc: "2.0", id, ...answer }) });
     await response.text();

@@ -110,6 +110,22 @@ test("a session that is ended takes its running calls with it", async () => {
   await expectCancelled(waiting);
 });
 
+test("a call that has not made itself known when its session ends, ends when it does", async () => {
+  const session = await openSession(here);
+  const waiting = await call(session, 1);
+  expect((await endSession(there, session)).status).toBe(200);
+  await expectCancelled(waiting);
+});
+
+test("a session is its principal's: with its id another one's good token finds nothing, and ends nothing", async () => {
+  const session = await openSession(here);
+  const { token } = Object(await workspace.api("POST", "/tokens", { name: "other", scopes: ["mcp:read", "mcp:call"] }));
+  const theirs = { ...here, token };
+  expect((await legacy(theirs, "tools/list", {}, null)).status).toBe(200);
+  expect([await legacy(theirs, "tools/list", {}, session), await endSession(theirs, session)].map(({ status }) => status)).toEqual([404, 404]);
+  expect((await legacy(there, "tools/list", {}, session)).status).toBe(200);
+});
+
 test.each([
   [999, 0],
   [1_000, 1],

@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isObject, type JsonObject, type JsonValue } from "../src/model/json.ts";
 import { AskedClient, nextMessage } from "./asked-client.ts";
+import { Listener, openSession } from "./caller.ts";
 import { type Gateway, startGateway, type TestWorkspace } from "./harness/gateway.ts";
 import { Ledger } from "./ledger.ts";
 import { type Answer, next, type SendOptions, type Sent, SocketClient, traceOf } from "./socket-client.ts";
@@ -313,16 +314,68 @@ describe("a legacy client", () => {
     expect(upstream.calls()).toBe(before.calls + 1);
   });
 
-  test("that refuses to answer ends the call, at the upstream too", async () => {
+  test.each(["sampling/createMessage", "roots/list", "elicitation/create"])("that answers %s with an error has it handed on, and the upstream decides what becomes of the call", async (method) => {
     const own = await open();
     const before = upstream.posted.length;
     const messages = own.call("up_ask");
     const question = nextMessage(messages);
-    (await upstream.call()).ask("s", "sampling/createMessage", { messages: [], maxTokens: 1 });
-    await own.answer((await question).id, { error: { code: -1, message: "no" } });
-    expect(await nextMessage(messages)).toMatchObject({ result: { isError: true } });
-    const told = await posted(before, 2);
-    expect(told).toMatchObject([{ id: "s", error: { code: -32603 } }, { method: "notifications/cancelled" }]);
+    const at = await upstream.call();
+    at.ask("s", method, method === "elicitation/create" ? FORM : { messages: [], maxTokens: 1 });
+    await own.answer((await question).id, { error: { code: -1, message: "no", data: { why: "secret" } } });
+    const end = nextMessage(messages);
+    expect(await posted(before, 1)).toEqual([{ jsonrpc: "2.0", id: "s", error: { code: -1, message: "no" } }]);
+    at.end("without it");
+    expect(await end).toMatchObject({ id: 7, result: { content: [{ text: "without it" }] } });
+  });
+
+  test.each(["cancels its call", "ends its session"])("that %s while it is asked, from another Worker, ends the call at the upstream too", async (how) => {
+    const own = await open();
+    const before = { posted: upstream.posted.length, calls: upstream.calls() };
+    const messages = own.call("up_ask");
+    const question = nextMessage(messages);
+    const at = await upstream.call();
+    at.ask("who", "elicitation/create", FORM);
+    const { id } = await question;
+    const rest = (async () => {
+      const said = [];
+      for await (const message of messages) said.push(message);
+      return said;
+    })();
+    if (how === "cancels its call") await own.cancel();
+    else expect(await own.end()).toBe(200);
+    await until(() => at.gone(), 8_000);
+    const told = upstream.posted.slice(before.posted);
+    expect(told).toContainEqual({ jsonrpc: "2.0", id: "who", result: { action: "cancel" } });
+    await until(() => upstream.posted.slice(before.posted).some(({ method }) => method === "notifications/cancelled"));
+    const ends = (await rest).filter((message) => message.id === 7);
+    expect(ends).toHaveLength(1);
+    expect(ends[0]?.result?.isError === true || ends[0]?.error !== undefined).toBe(true);
+    // An answer that comes late finds nobody.
+    await own.answer(id, { result: accept("Late") });
+    expect(JSON.stringify(upstream.posted.slice(before.posted))).not.toContain("Late");
+    expect(upstream.calls()).toBe(before.calls + 1);
+  });
+
+  test("whose connection breaks while its upstream works comes back to it, asked in between or not", async () => {
+    const session = await openSession(workspace, "2025-11-25", ALL);
+    const sent = Listener.call(workspace, session, "tools/call", { name: "up_ask", _meta: { progressToken: "p" } });
+    const at = await upstream.call();
+    at.progress("begun");
+    const stream = await sent;
+    await stream.heard(1);
+    stream.close();
+    at.ask("who", "elicitation/create", FORM);
+    const there = { ...workspace, endpoint: gateway.secondOrigin + new URL(workspace.endpoint).pathname };
+    const again = await Listener.get(there, session, stream.lastEventId);
+    const [question] = await again.heard(1);
+    expect(question).toMatchObject({ method: "elicitation/create", params: FORM });
+    const before = upstream.posted.length;
+    const headers = { "content-type": "application/json", accept: "application/json, text/event-stream", authorization: `Bearer ${workspace.token}`, "mcp-session-id": session };
+    await (await fetch(there.endpoint, { method: "POST", headers, body: JSON.stringify({ jsonrpc: "2.0", id: question?.id, result: accept("Ann") }) })).text();
+    expect(await posted(before, 1)).toEqual([{ jsonrpc: "2.0", id: "who", result: accept("Ann") }]);
+    at.end("Hello, Ann!");
+    expect((await again.heard(2))[1]).toMatchObject({ id: 1, result: { content: [{ text: "Hello, Ann!" }] } });
+    await again.ended;
   });
 
   test("of an older revision is asked by the official SDK's server what that revision knows", async () => {

@@ -53,7 +53,7 @@ describe("a legacy client that is asked in the middle of a call", () => {
     expect(JSON.stringify(await next(elicitation))).toContain("cancel");
     const sampling = client.call("test_sampling", { prompt: "p" });
     await client.answer((await next(sampling)).id, { error: { code: -1, message: "no" } });
-    expect(await next(sampling)).toMatchObject({ result: { isError: true, content: [{ text: "the client did not answer what this call asked it" }] } });
+    expect(await next(sampling)).toMatchObject({ result: { isError: true, content: [{ text: "the client refused what this call asked it (sampling/createMessage: no)" }] } });
   });
 
   test("several rounds, and several questions in one", async () => {

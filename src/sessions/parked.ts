@@ -1,11 +1,11 @@
 import { cutBy } from "../lib/abort.ts";
 import { stop, type Timer } from "../lib/clock.ts";
 import { canonical } from "../lib/canonical.ts";
-import type { InputRequest } from "../model/call.ts";
+import { CLIENT_ERROR, type InputRequest } from "../model/call.ts";
 import { GatewayError, toGatewayError } from "../model/error.ts";
 import { isObject, type JsonObject, type JsonText } from "../model/json.ts";
 import { canAnswer, capabilitiesOf } from "../protocol/capabilities.ts";
-import { responseText } from "../protocol/jsonrpc.ts";
+import { errorText, INTERNAL_ERROR, responseText } from "../protocol/jsonrpc.ts";
 import { refusal } from "../targets/mcp/asks.ts";
 import type { Attempt } from "../targets/mcp/attempt.ts";
 import { type LegAnswer, type LegEnd, type LegStart, stateText, told } from "../targets/mcp/leg.ts";
@@ -80,7 +80,7 @@ export class ParkedCall implements Asker {
       const response = responses[key];
       if (!isObject(response)) continue;
       this.#open.delete(key);
-      void post(responseText(id, JSON.stringify(response)));
+      void post(answerText(id, response));
     }
     if (this.#end) leg.finish(this.#end);
     else if (this.#open.size > 0) this.#gather();
@@ -164,6 +164,14 @@ export class ParkedCall implements Asker {
     this.#leg = null;
     leg?.finish({ type: "outcome", outcome: { type: "input_required", inputRequests, requestState } });
   }
+}
+
+/** A client's error is the answer too, for an upstream that can do without. */
+function answerText(id: JsonText, response: JsonObject): JsonText {
+  const error = response[CLIENT_ERROR];
+  if (!isObject(error)) return responseText(id, JSON.stringify(response));
+  const { code, message } = error;
+  return errorText(id, typeof code === "number" ? code : INTERNAL_ERROR, typeof message === "string" ? message : "the client refused");
 }
 
 function endOf(attempt: Attempt): LegEnd {

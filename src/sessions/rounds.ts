@@ -1,7 +1,7 @@
 import { wait } from "../lib/clock.ts";
 import { randomToken } from "../lib/ids.ts";
 import { memberOf } from "../lib/json.ts";
-import type { Call, InputRequest, Notification, Outcome, Reply } from "../model/call.ts";
+import { type Call, CLIENT_ERROR, type InputRequest, type Notification, type Outcome, type Reply } from "../model/call.ts";
 import type { CallContext, SessionHandle } from "../model/context.ts";
 import { GatewayError, toGatewayError } from "../model/error.ts";
 import { isObject, type JsonObject, type JsonValue } from "../model/json.ts";
@@ -14,6 +14,8 @@ type InputRequired = Extract<Outcome, { type: "input_required" }>;
 const MAX_ROUNDS = 10;
 /** How long a person may take for one round; the call's own deadline holds besides. */
 const ANSWER_MS = 180_000;
+/** Of a client's reason, what is repeated. */
+const MAX_SAID_CHARS = 500;
 /** A round without questions asks for time: it is tried again after this, then twice as long, and so on. */
 const PAUSE_MS = 250;
 
@@ -34,11 +36,12 @@ export async function* withRounds(call: Call, ctx: CallContext, session: Session
       if (outcome.type !== "input_required") return outcome;
       abandon = outcome.abandon;
       let responses: JsonObject | null = null;
+      const refusals: string[] = [];
       if (Object.keys(outcome.inputRequests).length === 0) await wait(PAUSE_MS * 2 ** round);
       else {
         line ??= await Line.open(ctx.platform.session(session.id));
-        responses = yield* ask(outcome, ctx, line);
-        if (responses === null) return unanswered(call);
+        responses = yield* ask(outcome, ctx, line, refusals);
+        if (responses === null) return unanswered(call, refusals);
       }
       current = { ...call, inputResponses: responses, requestState: outcome.requestState ?? null };
     }
@@ -49,8 +52,8 @@ export async function* withRounds(call: Call, ctx: CallContext, session: Session
   }
 }
 
-/** The answers by the keys of the questions; null when one could not be had. */
-async function* ask({ inputRequests }: InputRequired, ctx: CallContext, line: Line): AsyncGenerator<Notification, JsonObject | null, void> {
+/** The answers by the keys of the questions; null when one could not be had, for reasons of the client's that are put into `refusals`. */
+async function* ask({ inputRequests, abandon }: InputRequired, ctx: CallContext, line: Line, refusals: string[]): AsyncGenerator<Notification, JsonObject | null, void> {
   const asked = Object.entries(inputRequests).map(([key, request]) => ({ key, request, id: randomToken(16) }));
   const worded = asked.map(({ request, id }) => legacyQuestion(request, ctx.revision, id));
   if (worded.includes(null)) return null;
@@ -65,27 +68,36 @@ async function* ask({ inputRequests }: InputRequired, ctx: CallContext, line: Li
     if (ctx.signal.aborted) throw toGatewayError(ctx.signal.reason);
     return null;
   }
-  return gathered(asked, answers);
-}
-
-function gathered(asked: { key: string; request: InputRequest }[], answers: Answer[]): JsonObject | null {
   const responses: JsonObject = {};
   for (const [at, { key, request }] of asked.entries()) {
-    const response = responseOf(request, answers[at]);
-    if (response === null) return null;
-    responses[key] = response;
+    const response = responseOf(request, answers[at], abandon !== undefined);
+    if (response !== null) responses[key] = response;
+    else refusals.push(refusalOf(request, answers[at]));
   }
-  return responses;
+  return refusals.length === 0 ? responses : null;
 }
 
-/** There is no way to hand on a client's error; of an elicitation it is a cancellation (mcp elicitation, actions). */
-function responseOf({ method }: InputRequest, answer: Answer | undefined): JsonObject | null {
+/**
+ * A legacy upstream that waits for its answers hears the client's error as it is. For the others there is no way to hand it on: of an
+ * elicitation it is a cancellation (mcp elicitation, actions), of the rest the end of the call.
+ */
+function responseOf({ method }: InputRequest, answer: Answer | undefined, takesErrors: boolean): JsonObject | null {
   const value: JsonValue = answer?.result ? JSON.parse(answer.result) : null;
   if (isObject(value)) return value;
-  return method === "elicitation/create" && answer?.error && memberOf(answer.error, "code") !== null ? { action: "cancel" } : null;
+  const error: JsonValue = answer?.error ? JSON.parse(answer.error) : null;
+  if (!isObject(error) || typeof error["code"] !== "number") return null;
+  if (takesErrors) return { [CLIENT_ERROR]: error };
+  return method === "elicitation/create" ? { action: "cancel" } : null;
 }
 
-function unanswered(call: Call): Outcome {
+function refusalOf({ method }: InputRequest, answer: Answer | undefined): string {
+  const message = answer?.error ? memberOf(answer.error, "message") : null;
+  const said: JsonValue = message === null ? null : JSON.parse(message);
+  return typeof said === "string" ? `${method}: ${said.slice(0, MAX_SAID_CHARS)}` : method;
+}
+
+function unanswered(call: Call, refusals: readonly string[]): Outcome {
+  if (refusals.length > 0) return failure(call, `the client refused what this call asked it (${refusals.join("; ")})`);
   return failure(call, "the client did not answer what this call asked it");
 }
 
