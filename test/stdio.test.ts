@@ -1,14 +1,20 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as v2 from "@modelcontextprotocol/client";
 import { StdioClientTransport as StdioV2 } from "@modelcontextprotocol/client/stdio";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
-import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { Bridge } from "../src/cli/bridge.ts";
 import { linesOf } from "../src/cli/stdio.ts";
+import type { JsonObject } from "../src/model/json.ts";
+import { type Gateway, startGateway, type TestWorkspace as Minted } from "./harness/gateway.ts";
 import { freshWorkspace, type TestWorkspace } from "./harness/workspace.ts";
 import { until } from "./until.ts";
+import { type AskingUpstream, startAsking } from "./upstreams/asking.ts";
 import { answerTo, chunk, endChunks, event, methodOf, type RawUpstream, reply, type Script, startRaw, stream } from "./upstreams/raw.ts";
 
 /* `causeway stdio`: official clients that start it as their server, and the bridge against a gateway that does what a test says. */
@@ -148,6 +154,20 @@ describe("the bridge", () => {
     expect(JSON.parse(out[1] ?? "")).toMatchObject({ id: 2, result: {} });
   });
 
+  test("sends the call of a tool again that only reads or is idempotent, as the list said", async () => {
+    const list = JSON.stringify({ tools: [{ name: "t", inputSchema: {}, annotations: { readOnlyHint: true } }, { name: "u", inputSchema: {}, annotations: { destructiveHint: true } }] });
+    let broken = 0;
+    const { bridge, raw, out } = await bridged((request, socket) => {
+      if (methodOf(request) === "tools/list") return reply(socket, 200, "application/json", answerTo(request, list));
+      return broken++ === 0 || request.body.includes('"u"') ? socket.destroy() : reply(socket, 200, "application/json", answerTo(request, "{}"));
+    });
+    await bridge.take(OLD_LIST);
+    await bridge.take(OLD_CALL);
+    await bridge.take(OLD_CALL.replace('"t"', '"u"'));
+    expect(raw.requests.map(methodOf)).toEqual(["tools/list", "tools/call", "tools/call", "tools/call"]);
+    expect(out.slice(1).map((line) => JSON.parse(line))).toMatchObject([{ result: {} }, { error: { message: expect.stringContaining("not known") } }]);
+  });
+
   test("waits for a gateway that is away, with growing pauses", async () => {
     const { bridge, raw, out, err } = await bridged(() => undefined);
     await raw.close();
@@ -178,6 +198,52 @@ describe("the bridge", () => {
     expect(raw.requests.map((request) => request.headers["mcp-param-n"] ?? methodOf(request))).toEqual(["tools/call", "tools/list", "x"]);
     expect(out).toEqual(['{"jsonrpc":"2.0","id":7,"result":{}}']);
   });
+});
+
+describe("a gateway that is restarted", () => {
+  let gateway: Gateway;
+  let upstream: AskingUpstream;
+  let workspace: Minted;
+  let persist: string;
+
+  beforeAll(async () => {
+    persist = await mkdtemp(join(tmpdir(), "causeway-stdio-"));
+    [gateway, upstream] = await Promise.all([startGateway({ persist }), startAsking()]);
+    workspace = await gateway.createWorkspace();
+    await workspace.api("POST", "/upstreams", { slug: "up", url: upstream.url });
+  });
+  afterAll(async () => {
+    await Promise.all([gateway?.stop(), upstream?.close()]);
+    await rm(persist, { recursive: true, force: true });
+  });
+
+  test.each(["legacy", "modern"])("gives each request of a %s client one answer: a call that was sent is not sent again, a list is", async (era) => {
+    const out: JsonObject[] = [];
+    const bridge = new Bridge({ endpoint: workspace.endpoint, token: workspace.token, out: (line) => void out.push(JSON.parse(line)), err: () => undefined });
+    bridges.push(bridge);
+    const ask = (id: number, method: string, params: object) => bridge.take(JSON.stringify({ jsonrpc: "2.0", id, method, params: era === "legacy" ? params : { ...params, ...JSON.parse(`{${META}}`) } }));
+    const answers = (id: number) => out.filter((message) => message.id === id);
+    if (era === "legacy") await bridge.take(INITIALIZE);
+    const before = upstream.calls();
+    const sent = ask(1, "tools/call", { name: "up_ask", arguments: {} });
+    await upstream.call();
+    let listed: Promise<void> | null = null;
+    await gateway.restart(async () => {
+      await sent;
+      listed = ask(2, "tools/list", {});
+      await until(() => answers(1).length === 1);
+    });
+    await listed;
+    expect(answers(1)).toMatchObject([{ error: { message: expect.stringContaining("not known") } }]);
+    expect(answers(2)).toMatchObject([{ result: { tools: [{ name: "up_ask" }, { name: "up_other" }] } }]);
+    expect(upstream.calls()).toBe(before + 1);
+    // The same session goes on: nothing of it was in memory.
+    const again = ask(3, "tools/call", { name: "up_ask", arguments: {} });
+    (await upstream.call()).end("after");
+    await again;
+    expect(answers(3)).toMatchObject([{ result: { content: [{ text: "after" }] } }]);
+    expect(out.filter(({ id }) => id === 0)).toHaveLength(era === "legacy" ? 1 : 0);
+  }, 60_000);
 });
 
 test("lines end with a line feed alone, wherever the pieces are cut", async () => {

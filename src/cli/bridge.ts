@@ -3,7 +3,7 @@ import { editObject, memberOf } from "../lib/json.ts";
 import { isObject, type JsonText, type JsonValue } from "../model/json.ts";
 import { errorText, HEADER_MISMATCH, INTERNAL_ERROR, PARSE_ERROR } from "../protocol/jsonrpc.ts";
 import { SseReader } from "../protocol/sse.ts";
-import { type Line, lineOf, ToolHeaders } from "./line.ts";
+import { type Line, lineOf, ToolFacts } from "./line.ts";
 
 interface Ends {
   endpoint: string;
@@ -32,11 +32,11 @@ type Sent = "done" | { again: "unreachable" | "session" | "headers"; sent: boole
 
 /**
  * JSON-RPC lines of one client, either era, carried to an MCP endpoint by streamable HTTP and back. Messages pass as they are written. A gateway that is
- * away is tried again with growing pauses; a tool call that may have been sent is not. A legacy session that ended is opened anew, unseen by the client.
+ * away is tried again with growing pauses; a tool call that may have been sent is not, unless its tool only reads or is idempotent. A legacy session that ended is opened anew, unseen by the client.
  */
 export class Bridge {
   readonly #ends: Ends;
-  readonly #tools = new ToolHeaders();
+  readonly #tools = new ToolFacts();
   readonly #closing = new AbortController();
   /** Modern requests in flight by id: closing one is its cancellation. */
   readonly #open = new Map<JsonText, AbortController>();
@@ -95,7 +95,7 @@ export class Bridge {
       const sent = await this.#post(line, session, signal, !mended.has("headers"));
       if (sent === "done" || signal.aborted) return;
       if (sent.again === "unreachable") {
-        if (sent.sent && !line.repeatable) return this.#fail(line, "the connection to the gateway was lost; whether the call was run is not known");
+        if (sent.sent && !this.#tools.isRepeatable(line)) return this.#fail(line, "the connection to the gateway was lost; whether the call was run is not known");
         if (Date.now() + pause > giveUp) return this.#fail(line, `the gateway cannot be reached at ${new URL(this.#ends.endpoint).origin}`);
         this.#ends.err(`the gateway cannot be reached; trying again in ${pause} ms`);
         await sleep(pause, undefined, { signal });

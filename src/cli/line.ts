@@ -50,9 +50,18 @@ type Ask = (body: JsonText, headers: Record<string, string>) => Promise<JsonText
 
 const MAX_PAGES = 100;
 
-/** The `Mcp-*` headers of modern messages (MCP 2026-07-28, streamable HTTP), which clients on stdio do not know of. */
-export class ToolHeaders {
+/**
+ * What lists say of tools: their `Mcp-*` headers (MCP 2026-07-28, streamable HTTP), which clients on stdio do not know of, and which of them may be
+ * called twice.
+ */
+export class ToolFacts {
   readonly #params = new Map<string, HeaderParam[]>();
+  readonly #repeatable = new Set<string>();
+
+  /** Whether sending it twice does no harm; of a call, as far as a list has said so. */
+  isRepeatable({ repeatable, method, params }: Line): boolean {
+    return repeatable || (method === "tools/call" && this.#repeatable.has(String(params.name)));
+  }
 
   headersOf({ modern, method, params }: Line): Record<string, string> {
     if (modern === null) return {};
@@ -69,6 +78,9 @@ export class ToolHeaders {
       if (!isObject(tool) || typeof tool.name !== "string" || !isObject(tool.inputSchema)) continue;
       const found = headerParamsOf(tool.inputSchema);
       this.#params.set(tool.name, found.ok ? found.params : []);
+      const { readOnlyHint, idempotentHint } = isObject(tool.annotations) ? tool.annotations : {};
+      if (readOnlyHint === true || idempotentHint === true) this.#repeatable.add(tool.name);
+      else this.#repeatable.delete(tool.name);
     }
     return typeof result.nextCursor === "string" ? result.nextCursor : null;
   }

@@ -42,6 +42,8 @@ export interface Gateway extends SharedGateway {
   /** Lines that the Workers logged so far. */
   logs: readonly string[];
   runtime: Runtime;
+  /** Stops the Workers at once, waits for `meanwhile`, and starts them again under the same addresses; what is not on disk (`persist`) is gone. */
+  restart(meanwhile?: () => Promise<unknown>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -71,7 +73,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const masterKey = randomBytes(32).toString("base64");
   const vars = { MASTER_KEY: masterKey, DATABASE_URL: database.url, OPERATOR_TOKEN: operatorToken, ALLOW_INSECURE_UPSTREAMS: "1", HOSTS: "127.0.0.1,localhost", ...options.vars };
   const logs: string[] = [];
-  const runtime = await startRuntime({
+  const run = () => startRuntime({
     workers: [
       { name: "causeway", code: main.code, vars, port: 0 },
       ...(second ? [{ name: "second", code: second.code, vars: { ...vars, ...options.second?.vars }, objectsOf: "causeway", port: 0 }] : []),
@@ -80,20 +82,37 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     ...(options.persist ? { persist: options.persist } : {}),
     ...(options.inspect ? { inspect: true } : {}),
   });
-  const fronts: Front[] = [];
-  for (const [name, origin] of runtime.origins) fronts.push(await startFront(name === "causeway" ? (options.port ?? 0) : 0, origin));
+  const ports = [options.port ?? 0, 0];
+  let runtime = await run();
+  let fronts = await frontsOf(runtime, ports);
+  const stopWorkers = async () => {
+    await Promise.all(fronts.map((front) => front.close()));
+    await runtime.stop();
+  };
   const origin = fronts[0]?.origin ?? "";
   return {
     ...reach({ origin, operatorToken, databaseUrl: database.url, masterKey }),
     secondOrigin: fronts[1]?.origin ?? origin,
     logs,
     runtime,
+    restart: async (meanwhile) => {
+      const taken = fronts.map((front) => Number(new URL(front.origin).port));
+      await stopWorkers();
+      await meanwhile?.();
+      runtime = await run();
+      fronts = await frontsOf(runtime, taken);
+    },
     stop: async () => {
-      await Promise.all(fronts.map((front) => front.close()));
-      await runtime.stop();
+      await stopWorkers();
       await database.stop();
     },
   };
+}
+
+async function frontsOf(runtime: Runtime, ports: readonly number[]): Promise<Front[]> {
+  const fronts: Front[] = [];
+  for (const origin of runtime.origins.values()) fronts.push(await startFront(ports[fronts.length] ?? 0, origin));
+  return fronts;
 }
 
 /** The gateway that all test files of a run share; the first to ask starts it. */
