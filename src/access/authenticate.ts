@@ -1,10 +1,10 @@
 import { log } from "../lib/log.ts";
+import { reach, RETRY_AFTER } from "../lib/reach.ts";
 import type { CatalogVersion } from "../model/catalog.ts";
 import type { Platform, Refusal } from "../model/context.ts";
 import type { Principal, Workspace } from "../model/identity.ts";
 import { isAnonymous, resolveSlug } from "../workspaces/resolve.ts";
 import { bearerOf, parseToken } from "./credential.ts";
-import { reach, RETRY_AFTER } from "./reach.ts";
 import { inTurn } from "./turns.ts";
 import { asking, forget, recall, REFRESH_MS, remember, verdictKey } from "./verdicts.ts";
 import type { Entry } from "./verdicts.ts";

@@ -1,6 +1,6 @@
 import type { CatalogVersion } from "../model/catalog.ts";
 import type { Platform } from "../model/context.ts";
-import { reach } from "./reach.ts";
+import { reach } from "../lib/reach.ts";
 import { inTurn } from "./turns.ts";
 import type { Asking } from "./turns.ts";
 

@@ -1,3 +1,5 @@
+import { log } from "../lib/log.ts";
+import { twice } from "../lib/reach.ts";
 import type { CatalogVersion, SnapshotIndex } from "../model/catalog.ts";
 import type { Change } from "../model/change.ts";
 import type { RequestContext } from "../model/context.ts";
@@ -119,6 +121,11 @@ async function moveTo(ctx: RequestContext, from: CatalogVersion, hash: string, t
   if (!moved) return null;
   const publishedAt = new Date(platform.now());
   await Promise.all([insertVersion(ctx, { number: version.number, hash, publishedAt, by: principal.name, tools }), scheduler.wait(SETTLE_MS)]);
-  if (changes.length > 0) await platform.hub(workspace.id).announce(changes);
+  if (changes.length > 0) await announce(ctx, changes);
   return version.number;
+}
+
+/** What was published is published: a Hub that was restarted has lost its listeners, who come back and read the lists anew. */
+async function announce({ platform, workspace }: RequestContext, changes: Change[]): Promise<void> {
+  await twice(() => platform.hub(workspace.id).announce(changes)).catch((error: unknown) => log("warn", "a change could not be announced", { workspace: workspace.id, error }));
 }

@@ -1,5 +1,5 @@
 import { actorOf } from "../access/actor.ts";
-import { reach } from "../access/reach.ts";
+import { reach } from "../lib/reach.ts";
 import { newId } from "../lib/ids.ts";
 import type { ConnectionKind, Platform, Renewed, RequestContext, SealedConnection } from "../model/context.ts";
 import { type Challenge, GatewayError } from "../model/error.ts";

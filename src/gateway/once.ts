@@ -1,9 +1,11 @@
 import { derive, hmac, sha256 } from "../lib/crypto.ts";
+import { randomToken } from "../lib/ids.ts";
 import { log } from "../lib/log.ts";
+import { twice } from "../lib/reach.ts";
 import type { Call, Notification, Outcome, Reply } from "../model/call.ts";
 import type { ToolEntry } from "../model/catalog.ts";
 import type { CallContext, OnceApi, OnceEnd } from "../model/context.ts";
-import { type ErrorCode, GatewayError, toGatewayError } from "../model/error.ts";
+import { type ErrorCode, GatewayError, RESTARTED, toGatewayError } from "../model/error.ts";
 import type { JsonText } from "../model/json.ts";
 import { targetFailure } from "./failure.ts";
 
@@ -17,7 +19,7 @@ const MAX_KEY_CHARS = 255;
 
 /** Where a call's record is, and who asks. */
 interface Keyed {
-  object: OnceApi;
+  object(): OnceApi;
   place: string;
   token: string;
 }
@@ -32,9 +34,10 @@ export async function* once(key: string, call: Call, entry: ToolEntry, ctx: Call
   const { platform, workspace, principal } = ctx;
   const name = await hmac(await derive(platform.config.masterKey, "once/v1"), JSON.stringify([workspace.id, principal.id, entry.name, key]));
   const place = `once/${workspace.id}/${name}`;
-  const object = platform.once(name);
-  const spec = { fingerprint: await sha256(call.raw.arguments ?? "{}"), repeatable: isRepeatable(entry), waitMs: Math.min(WAIT_MS, ctx.deadline - platform.now()), place };
-  const claim = await object.claim(spec).catch((cause: unknown) => {
+  const object = () => platform.once(name);
+  const token = randomToken(16);
+  const spec = { token, fingerprint: await sha256(call.raw.arguments ?? "{}"), repeatable: isRepeatable(entry), waitMs: Math.min(WAIT_MS, ctx.deadline - platform.now()), place };
+  const claim = await twice(() => object().claim(spec)).catch((cause: unknown) => {
     throw new GatewayError("unavailable", "idempotency keys cannot be looked up now", { cause, retryAfter: 1 });
   });
   switch (claim.status) {
@@ -60,9 +63,10 @@ export function idempotencyKeyOf({ idempotencyKey: key }: Call): string | null {
 
 async function* guarded(keyed: Keyed, entry: ToolEntry, ctx: CallContext, run: () => Reply): AsyncGenerator<Notification, Outcome, void> {
   const { object, token } = keyed;
-  const renewal = setInterval(() => void object.renew(token).catch(ignore), RENEW_MS);
+  const renewal = setInterval(() => void object().renew(token).catch(ignore), RENEW_MS);
   // Whoever leaves without a word may have sent it.
   let end: OnceEnd = { type: "lost" };
+  const settle = () => twice(() => object().settle(token, end));
   let settled = false;
   try {
     // Its client may have left while it waited for another call.
@@ -70,12 +74,12 @@ async function* guarded(keyed: Keyed, entry: ToolEntry, ctx: CallContext, run: (
     ctx.signal.throwIfAborted();
     const outcome = yield* ended(run(), entry, ctx, (before) => (end = before));
     end = outcome.type === "input_required" ? { type: "undone" } : { type: "done", outcome: await stored(outcome, keyed, ctx) };
-    await object.settle(token, end);
-    settled = true;
+    // An end that could not be kept is the caller's all the same: only whoever asks again learns that it is unknown.
+    settled = await settle().then(() => true, () => false);
     return outcome;
   } finally {
     clearInterval(renewal);
-    if (!settled) ctx.waitUntil(object.settle(token, end).catch((cause: unknown) => log("error", "the end of a call with an idempotency key was not kept", { requestId: ctx.requestId, cause })));
+    if (!settled) ctx.waitUntil(settle().catch((cause: unknown) => log("error", "the end of a call with an idempotency key was not kept", { requestId: ctx.requestId, cause })));
   }
 }
 
@@ -99,7 +103,7 @@ const REFUSALS: readonly ErrorCode[] = ["unauthenticated", "forbidden", "not_fou
 function certainty(error: GatewayError, { target }: ToolEntry): "undone" | "ended" | "lost" {
   const { code, data } = error;
   if (code === "timeout" || code === "cancelled" || code === "internal") return "lost";
-  if (data?.["reason"] === "unreachable" || data?.["reason"] === "broken") return "lost";
+  if (data?.["reason"] === "unreachable" || data?.["reason"] === "broken" || data?.["reason"] === RESTARTED) return "lost";
   if (target.kind === "agent") return "ended";
   return REFUSALS.includes(code) ? "undone" : "ended";
 }

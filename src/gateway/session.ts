@@ -1,6 +1,7 @@
 import { LOG_LEVELS, type Call, type Outcome, type Reply } from "../model/call.ts";
-import type { CallContext } from "../model/context.ts";
+import type { CallContext, SessionApi } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
+import { reach } from "../lib/reach.ts";
 import { freshSnapshot } from "../catalog/freshness.ts";
 import { tellsUpdates } from "../subscriptions/upstreams.ts";
 
@@ -18,20 +19,27 @@ export async function* ping(): Reply {
 export async function* setLevel(call: Call, ctx: CallContext): Reply {
   const level = LOG_LEVELS.find((known) => known === call.params["level"]);
   if (!level) throw new GatewayError("invalid", `level must be one of ${LOG_LEVELS.join(", ")}`);
-  if (ctx.session) await ctx.platform.session(ctx.session.id).setLevel(level, ctx.session.expiresAt);
+  await atSession(ctx, (object, until) => object.setLevel(level, until));
   return EMPTY;
 }
 
 export async function* subscribe(call: Call, ctx: CallContext): Reply {
   if (!tellsUpdates(ctx, await freshSnapshot(ctx), uriOf(call, ctx))) throw new GatewayError("unsupported", "the upstream of this resource does not tell of updates");
-  const kept = ctx.session === null || (await ctx.platform.session(ctx.session.id).subscribe(uriOf(call, ctx), ctx.session.expiresAt));
-  if (!kept) throw new GatewayError("limited", "the session has as many resource subscriptions as it may have");
+  const uri = uriOf(call, ctx);
+  if ((await atSession(ctx, (object, until) => object.subscribe(uri, until))) === false) throw new GatewayError("limited", "the session has as many resource subscriptions as it may have");
   return EMPTY;
 }
 
 export async function* unsubscribe(call: Call, ctx: CallContext): Reply {
-  if (ctx.session) await ctx.platform.session(ctx.session.id).unsubscribe(uriOf(call, ctx));
+  const uri = uriOf(call, ctx);
+  await atSession(ctx, (object) => object.unsubscribe(uri));
   return EMPTY;
+}
+
+/** What the session's object says; each of these changes comes to the same when it is made twice. Null: there is no session. */
+async function atSession<T>({ session, platform }: CallContext, change: (object: SessionApi, until: number) => Promise<T>): Promise<T | null> {
+  if (session === null) return null;
+  return reach(() => change(platform.session(session.id), session.expiresAt), platform.config.limits.connectMs);
 }
 
 function uriOf(call: Call, ctx: CallContext): string {

@@ -3,7 +3,7 @@ import { stop, type Timer, wait } from "../lib/clock.ts";
 import type { Platform } from "../model/context.ts";
 import type { JsonText } from "../model/json.ts";
 import { LOST, PASSED_ON, SUPERSEDED } from "../sessions/replay.ts";
-import { SESSION_ENDED } from "../sessions/running.ts";
+import { SESSION_ENDED } from "../sessions/tie.ts";
 import { openSession, type SessionClaims } from "../sessions/token.ts";
 import { lineTo } from "../subscriptions/line.ts";
 import { Carrier } from "./carrier.ts";
@@ -133,7 +133,7 @@ export class Connection {
 
   async #wire(query: string): Promise<void> {
     try {
-      const line = await lineTo(this.#opened.platform.session(this.#session ?? ""), `https://session/socket?${query}`, (text) => this.#told(text));
+      const line = await lineTo(() => this.#opened.platform.session(this.#session ?? ""), `https://session/socket?${query}`, (text) => this.#told(text));
       line.addEventListener("close", ({ code }) => this.#lineClosed(code));
       this.#line = line;
       for (const message of this.#waiting?.splice(0) ?? []) this.#keep(line, message);
@@ -168,7 +168,7 @@ export class Connection {
     const { platform, auth } = this.#opened;
     const query = new URLSearchParams({ principal: auth.principal.id, filter: JSON.stringify(NOTHING) });
     try {
-      this.#hub = await lineTo(platform.hub(auth.workspace.id), `https://hub/listen?${query}`, () => undefined);
+      this.#hub = await lineTo(() => platform.hub(auth.workspace.id), `https://hub/listen?${query}`, () => undefined);
       this.#hub.addEventListener("close", () => void this.#unwatched());
       // What was lost before the Hub knew of this connection.
       this.#opened.execution.waitUntil(this.#recheck());

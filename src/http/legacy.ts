@@ -1,7 +1,8 @@
 import { forgetCaller } from "../access/authenticate.ts";
+import { reach } from "../lib/reach.ts";
 import { randomToken } from "../lib/ids.ts";
 import { bareCall } from "../model/call.ts";
-import type { SessionHandle } from "../model/context.ts";
+import type { SessionApi, SessionHandle } from "../model/context.ts";
 import type { JsonText } from "../model/json.ts";
 import { acceptsOf } from "../protocol/accepts.ts";
 import type { Classified, InitializeRequest, LegacyMessage } from "../protocol/classify.ts";
@@ -97,23 +98,31 @@ async function answered(exchange: Exchange, session: SessionClaims, message: Leg
   if (message.kind !== "response") return;
   const id: unknown = JSON.parse(message.id);
   if (typeof id !== "string") return;
-  await exchange.facts.request.platform.session(session.id).answer({ id, result: message.result, error: message.error });
+  const answer = { id, result: message.result, error: message.error };
+  await atSession(exchange, session, (object) => object.answer(answer));
 }
 
 /** The call may run in another isolate, or not yet be known as running: the session's object finds it (MCP 2025-11-25, cancellation). */
 async function cancelled(exchange: Exchange, session: SessionClaims, message: LegacyMessage): Promise<void> {
   if (message.kind !== "notification" || message.method !== "notifications/cancelled" || message.requestId === null) return;
-  await exchange.facts.request.platform.session(session.id).cancel(await callKey(message.requestId));
+  const call = await callKey(message.requestId);
+  await atSession(exchange, session, (object) => object.cancel(call));
 }
 
 /** `DELETE`: the Authority remembers the end, so the id is refused everywhere within 5 s; its state goes. */
 export async function endSession(exchange: Exchange, session: SessionClaims | null): Promise<Response> {
   if (session === null) return refuse(400, "Mcp-Session-Id is missing", -32000);
   const { request, authorization } = exchange.facts;
-  await request.platform.authority(request.workspace.id).endSession(session.id, session.expiresAt);
-  await request.platform.session(session.id).end();
+  const { platform, workspace } = request;
+  await reach(() => platform.authority(workspace.id).endSession(session.id, session.expiresAt), request.limits.connectMs);
+  await atSession(exchange, session, (object) => object.end());
   forgetCaller(request.workspace.slug, authorization, session.id);
   return new Response(null, { status: 200 });
+}
+
+/** What is told to a session's object, which may hear it twice. Errors: `unavailable`. */
+function atSession<T>({ facts }: Exchange, { id }: SessionClaims, tell: (object: SessionApi) => Promise<T>): Promise<T> {
+  return reach(() => tell(facts.request.platform.session(id)), facts.request.limits.connectMs);
 }
 
 /** What the client can answer was said once, at the handshake. */

@@ -43,6 +43,7 @@ export class Once extends DurableObject<Env> implements OnceApi {
       const now = this.#now();
       if (kept === null || kept.expires <= now) return this.#begin(spec);
       if (kept.fingerprint !== spec.fingerprint) return { status: "other_arguments" };
+      if (kept.status === "running" && kept.token === spec.token && kept.lease > now) return { status: "run", token: kept.token };
       if (kept.status === "done") return { status: "done", outcome: kept.outcome };
       if (kept.status === "lost" || kept.lease <= now) return spec.repeatable ? this.#begin(spec) : { status: "lost" };
       if (until <= now) return { status: "running" };
@@ -69,8 +70,7 @@ export class Once extends DurableObject<Env> implements OnceApi {
     await this.ctx.storage.deleteAll();
   }
 
-  async #begin({ fingerprint, place }: OnceSpec): Promise<OnceClaim> {
-    const token = randomToken(16);
+  async #begin({ fingerprint, place, token = randomToken(16) }: OnceSpec): Promise<OnceClaim> {
     const now = this.#now();
     const sql = this.#prepare();
     sql.exec("insert or replace into call values (1, ?, ?, 'running', null, ?, ?, ?)", fingerprint, token, place, now + LEASE_MS, now + KEPT_MS);

@@ -161,7 +161,7 @@ export interface SessionApi {
   /** False when the session has as many subscriptions as it may have. */
   subscribe(uri: string, until: number): Promise<boolean>;
   unsubscribe(uri: string): Promise<void>;
-  /** A client's answer to a question of a running call; false when no call waits for it. */
+  /** A client's answer to a question of a running call, or of one that makes itself known within 5 s; false: none waits for it now. */
   answer(answer: { id: string; result: JsonText | null; error: JsonText | null }): Promise<boolean>;
   /** Ends a running call (`sessions/running` callKey of its request id), or the one that makes itself known within 5 s; false: none is known now. */
   cancel(call: string): Promise<boolean>;
@@ -214,6 +214,8 @@ export interface UpstreamSessionApi {
 
 /** One try to run a call under an idempotency key. */
 export interface OnceSpec {
+  /** Names the one who asks, who may have to ask twice; absent: of the version before. */
+  token?: string;
   /** Of the arguments: the same key with other ones is refused. */
   fingerprint: string;
   /** Running it twice does no harm: a call that was lost may be run again. */

@@ -84,5 +84,15 @@ export const WIRE: Readonly<Record<ErrorCode, WireError>> = {
 /** Whatever was thrown, as a GatewayError: an unknown error tells the caller nothing. */
 export function toGatewayError(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown;
+  if (wasRestarted(thrown)) return new GatewayError("unavailable", "a part of the gateway was restarted while this request needed it", { cause: thrown, retryAfter: 1, data: { reason: RESTARTED } });
   return new GatewayError("internal", "internal error", { cause: thrown });
+}
+
+/** Reason in the data of an error after which nobody knows what was done. */
+export const RESTARTED = "restarted";
+
+/** Whether an object that was asked something was moved, redeployed or restarted meanwhile, as the platform marks it; one that has too much to do was not. */
+export function wasRestarted(thrown: unknown): boolean {
+  if (!(thrown instanceof Error) || ("overloaded" in thrown && thrown.overloaded === true)) return false;
+  return ("retryable" in thrown && thrown.retryable === true) || ("durableObjectReset" in thrown && thrown.durableObjectReset === true);
 }

@@ -1,3 +1,4 @@
+import { reach } from "../lib/reach.ts";
 import type { LogLevel, Outcome, Reply } from "../model/call.ts";
 import type { Platform, SessionHandle } from "../model/context.ts";
 import { isBelow } from "../protocol/notices.ts";
@@ -16,7 +17,7 @@ export async function* withSessionLevel(reply: Reply, platform: Platform, sessio
     for (let step = await reply.next(); ; step = await reply.next()) {
       if (step.done) return (last = step.value);
       if (step.value.method === "notifications/message") {
-        asked ??= session === null ? Promise.resolve(null) : platform.session(session.id).level();
+        asked ??= session === null ? Promise.resolve(null) : levelOf(platform, session);
         if (isBelow((await asked) ?? UNSET, step.value)) continue;
       }
       yield step.value;
@@ -25,6 +26,11 @@ export async function* withSessionLevel(reply: Reply, platform: Platform, sessio
     // Given up by its reader at the yield: nobody else would run what the reply has to run at its end.
     if (last === LEFT) await reply.return(LEFT);
   }
+}
+
+/** A call does not end because its log level cannot be had. */
+function levelOf(platform: Platform, { id }: SessionHandle): Promise<LogLevel | null> {
+  return reach(() => platform.session(id).level(), platform.config.limits.connectMs).catch(() => null);
 }
 
 const LEFT: Outcome = Object.freeze({ type: "failed", code: -32603, error: '{"code":-32603,"message":"cancelled"}' });

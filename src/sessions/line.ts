@@ -1,6 +1,6 @@
 import type { SessionApi } from "../model/context.ts";
-import { GatewayError } from "../model/error.ts";
 import type { JsonText } from "../model/json.ts";
+import { Tie } from "./tie.ts";
 
 /** A client's answer to one of our requests, as written; the other one is null. */
 export interface Answer {
@@ -15,30 +15,26 @@ export interface Answer {
  * touches no object.
  */
 export class Line {
-  readonly #socket: WebSocket;
+  readonly #tie: Tie;
   readonly #answers = new Map<string, Answer>();
   #wake: (() => void) | null = null;
   #lost = false;
 
-  constructor(socket: WebSocket) {
-    this.#socket = socket;
-    socket.addEventListener("message", ({ data }) => {
-      if (typeof data === "string") this.#arrived(JSON.parse(data));
-    });
-    socket.addEventListener("close", () => this.#end());
-    socket.accept();
+  private constructor(session: () => SessionApi) {
+    this.#tie = new Tie(session, "/line", { heard: (text) => this.#arrived(JSON.parse(text)), lost: () => this.#end() });
   }
 
-  static async open(session: SessionApi): Promise<Line> {
-    const response = await session.fetch(new Request("https://session/line", { headers: { upgrade: "websocket" } }));
-    if (!response.webSocket) throw new GatewayError("unavailable", "the client cannot be asked now", { retryAfter: 5 });
-    return new Line(response.webSocket);
+  /** Errors: `unavailable`. */
+  static async open(session: () => SessionApi): Promise<Line> {
+    const line = new Line(session);
+    await line.#tie.open();
+    return line;
   }
 
   /** From now on answers to these ids come here. */
   expect(ids: string[]): void {
     this.#answers.clear();
-    this.#socket.send(JSON.stringify(ids));
+    this.#tie.stand(JSON.stringify(ids));
   }
 
   /** All answers, or null when one is missing after `ms`, the line is lost, or the signal fires. */
@@ -60,7 +56,7 @@ export class Line {
   }
 
   close(): void {
-    this.#socket.close(1000);
+    this.#tie.close();
   }
 
   /** The first answer to an id counts; a client that answers twice changes nothing. */

@@ -19,7 +19,7 @@ export async function* resumed({ stream, seq }: Position, session: string, ctx: 
   const notes: Note[] = [];
   let closed: number | null = null;
   let wake = () => {};
-  const line = await lineTo(ctx.platform.session(session), `https://session/tail?stream=${encodeURIComponent(stream)}&after=${seq}`, (text) => {
+  const line = await lineTo(() => ctx.platform.session(session), `https://session/tail?stream=${encodeURIComponent(stream)}&after=${seq}`, (text) => {
     const note = noteIn(text);
     if (note) notes.push(note);
     wake();

@@ -39,7 +39,7 @@ export async function* withRounds(call: Call, ctx: CallContext, session: Session
       const refusals: string[] = [];
       if (Object.keys(outcome.inputRequests).length === 0) await wait(PAUSE_MS * 2 ** round);
       else {
-        line ??= await Line.open(ctx.platform.session(session.id));
+        line ??= await Line.open(() => ctx.platform.session(session.id));
         responses = yield* ask(outcome, ctx, line, refusals);
         if (responses === null) return unanswered(call, refusals);
       }

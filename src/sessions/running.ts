@@ -3,11 +3,10 @@ import { stop, type Timer } from "../lib/clock.ts";
 import { log } from "../lib/log.ts";
 import type { SessionApi } from "../model/context.ts";
 import type { JsonText } from "../model/json.ts";
+import { Tie } from "./tie.ts";
 
 /** A call that takes no longer than this cannot be cancelled, and touches no object. */
 const REGISTER_MS = 1_000;
-/** Close code of our own (RFC 6455 7.4.2): the session is over, and what runs in it ends too. */
-export const SESSION_ENDED = 4404;
 
 /**
  * A legacy call that `notifications/cancelled` or the end of its session may end, in whichever isolate that arrives: still running after a second it opens
@@ -19,7 +18,7 @@ export class Running {
   readonly #id: JsonText;
   readonly #cancel: () => void;
   #timer: Timer | null = null;
-  #line: WebSocket | null = null;
+  #tie: Tie | null = null;
   #ended = false;
 
   /** `cancel` is called at most as often as the client says so, and not after `end`. */
@@ -36,21 +35,16 @@ export class Running {
   end(): void {
     this.#ended = true;
     stop(this.#timer);
-    this.#line?.close(1000);
+    this.#tie?.close();
   }
 
   /** Without its object a call runs on: it only cannot be cancelled. */
   async #register(): Promise<void> {
     try {
-      const request = new Request(`https://session/running?id=${await callKey(this.#id)}`, { headers: { upgrade: "websocket" } });
-      const { webSocket } = await this.#session().fetch(request);
-      if (!webSocket) return;
       const cancel = () => this.#ended || this.#cancel();
-      webSocket.addEventListener("message", cancel);
-      webSocket.addEventListener("close", ({ code }) => void (code === SESSION_ENDED && cancel()));
-      webSocket.accept();
-      if (this.#ended) webSocket.close(1000);
-      else this.#line = webSocket;
+      this.#tie = new Tie(this.#session, `/running?id=${await callKey(this.#id)}`, { heard: cancel, lost: (sessionEnded) => sessionEnded && cancel() });
+      await this.#tie.open();
+      if (this.#ended) this.#tie.close();
     } catch (error) {
       log("warn", "a call could not be made known to its session", { error });
     }

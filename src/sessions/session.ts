@@ -2,20 +2,25 @@ import { DurableObject } from "cloudflare:workers";
 import type { LogLevel } from "../model/call.ts";
 import type { SessionApi } from "../model/context.ts";
 import { platformOf, type Env } from "../platform.ts";
-import { Cancels } from "./cancels.ts";
+import { Early } from "./early.ts";
 import { KeptState } from "./kept.ts";
 import type { JsonText } from "../model/json.ts";
 import type { Answer } from "./line.ts";
 import { ReplayLog } from "./log.ts";
 import { Parking } from "./parking.ts";
 import { Replay } from "./replay.ts";
-import { SESSION_ENDED } from "./running.ts";
+import { SESSION_ENDED } from "./tie.ts";
 
 const LINES: readonly string[] = ["/line", "/running", "/sse"];
 /** Of streams that can be had again. */
 const KEPT_LINES: readonly string[] = ["/log", "/tail", "/stream", "/socket"];
 /** However long a session id may be good for, its state is gone after this. */
 const CEILING_MS = 24 * 60 * 60_000;
+
+/** Of a client that cancels more than that at once, the oldest are forgotten: cancelling is a courtesy (MCP 2025-11-25, cancellation). */
+const MAX_CANCELS = 2_000;
+/** Answers whose line is just being opened anew; each may be as long as a body. */
+const MAX_ANSWERS = 8;
 
 /** Tag of the socket behind a stream of HTTP+SSE, whose session has nothing else. */
 const SSE = "sse";
@@ -28,7 +33,8 @@ const SSE = "sse";
  */
 export class Session extends DurableObject<Env> implements SessionApi {
   readonly #kept: KeptState;
-  readonly #cancels = new Cancels();
+  readonly #cancels = new Early<true>(MAX_CANCELS);
+  readonly #answers = new Early<Answer>(MAX_ANSWERS);
   readonly #now: () => number;
   readonly #parking: Parking;
   readonly #log: ReplayLog;
@@ -88,7 +94,13 @@ export class Session extends DurableObject<Env> implements SessionApi {
   }
 
   override webSocketMessage(line: WebSocket, text: string): void {
-    if (!this.#replay.heard(line, text)) line.serializeAttachment(JSON.parse(text));
+    if (this.#replay.heard(line, text)) return;
+    const ids: string[] = JSON.parse(text);
+    line.serializeAttachment(ids);
+    for (const id of ids) {
+      const early = this.#answers.take(id, this.#now());
+      if (early) line.send(JSON.stringify(early));
+    }
   }
 
   override webSocketClose(line: WebSocket): void {
@@ -98,14 +110,15 @@ export class Session extends DurableObject<Env> implements SessionApi {
 
   async answer(answer: Answer): Promise<boolean> {
     const line = this.ctx.getWebSockets().find((open) => asksFor(open, answer.id));
-    line?.send(JSON.stringify(answer));
+    if (line) line.send(JSON.stringify(answer));
+    else this.#answers.put(answer.id, answer, this.#now());
     return line !== undefined;
   }
 
   async cancel(call: string): Promise<boolean> {
     const calls = this.ctx.getWebSockets(tagOf(call));
     for (const line of calls) line.send("cancel");
-    if (calls.length === 0) this.#cancels.put(call, this.#now());
+    if (calls.length === 0) this.#cancels.put(call, true, this.#now());
     return calls.length > 0;
   }
 

@@ -35,13 +35,14 @@ export async function* listen(wanted: Filter, ctx: CallContext, kept: KeptStream
   const recheck = setInterval(look, RECHECK_MS);
   try {
     const query = new URLSearchParams({ principal: ctx.principal.id, filter: JSON.stringify(filter) });
-    const hub = await open(ctx.platform.hub(ctx.workspace.id), `https://hub/listen?${query}`, (text) => inbox.put(changesIn(text)));
+    const { session, platform, workspace } = ctx;
+    const hub = await open(() => platform.hub(workspace.id), `https://hub/listen?${query}`, (text) => inbox.put(changesIn(text)));
     const journal = new Journal(kept ? ctx.revision : null, (uris) => {
       filter = { ...filter, uris };
       if (hub.readyState === WebSocket.OPEN) hub.send(JSON.stringify(filter));
       void upstreams.follow(filter);
     });
-    if (ctx.session) journal.attach(await open(ctx.platform.session(ctx.session.id), `https://session/stream?after=${kept?.after ?? ""}`, journal.heard));
+    if (session) journal.attach(await open(() => platform.session(session.id), `https://session/stream?after=${kept?.after ?? ""}`, journal.heard));
     // The client may have left while the objects were asked.
     if (ctx.signal.aborted) inbox.close();
     yield acknowledgement({ ...filter, uris: await honoured(filter.uris, ctx) });

@@ -72,8 +72,8 @@ export class UpstreamLines {
     const { id, slug, url, connection, era } = wish.upstream;
     const key = sessionKey(wish.upstream, await linkOf(wish.upstream, this.#ctx), this.#ctx, CAPABILITIES);
     const query = new URLSearchParams({ upstream: JSON.stringify({ workspace: { id: workspace.id, slug: workspace.slug }, slug, url, connection, revision: era?.revision ?? null }) });
-    const object = platform.upstreamSession(await sessionObject(key, platform));
-    const socket = await lineTo(object, `https://upstream/listen?${query}`, (uri) => {
+    const name = await sessionObject(key, platform);
+    const socket = await lineTo(() => platform.upstreamSession(name), `https://upstream/listen?${query}`, (uri) => {
       const names = this.#lines.get(id)?.wish.uris.get(uri) ?? [];
       this.#heard(Array.from(names, (name) => ({ type: "resource", uri: name })));
     });

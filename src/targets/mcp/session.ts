@@ -3,6 +3,7 @@ import type { UpstreamEntry } from "../../model/catalog.ts";
 import { GatewayError } from "../../model/error.ts";
 import type { JsonObject } from "../../model/json.ts";
 import { derive, hmac } from "../../lib/crypto.ts";
+import { twice } from "../../lib/reach.ts";
 import type { Link } from "./link.ts";
 import { forgetSession, type KnownSession, rememberedSession, rememberSession } from "./sessions.ts";
 
@@ -37,7 +38,7 @@ export async function joinSession(key: string, upstream: UpstreamEntry, link: Li
     capabilities,
     timeoutMs: link.limits.firstByteMs,
   };
-  const answer = await orAborted(platform.upstreamSession(object).open(spec, stale), ctx.signal);
+  const answer = await orAborted(twice(() => platform.upstreamSession(object).open(spec, stale)), ctx.signal);
   if (answer.ok) return { ok: true, session: rememberSession(key, object, answer.state, link.now()) };
   const { code, message, data, retryAfter, foreign, challenge } = answer;
   const error = new GatewayError(code, message, { ...(data ? { data } : {}), ...(retryAfter === null ? {} : { retryAfter }), ...(challenge && { challenge }) });
