@@ -13,6 +13,16 @@ export class AskedClient {
   readonly #answersTo: string;
   readonly #headers: Record<string, string>;
 
+  /** Somebody else who knows the id of its session. */
+  as(token: string): AskedClient {
+    return new AskedClient(this.#endpoint, this.#answersTo, { ...this.#headers, authorization: `Bearer ${token}` });
+  }
+
+  /** The id of its session. */
+  get session(): string {
+    return this.#headers["mcp-session-id"] ?? "";
+  }
+
   private constructor(endpoint: string, answersTo: string, headers: Record<string, string>) {
     this.#endpoint = endpoint;
     this.#answersTo = answersTo;

@@ -11,6 +11,8 @@ export async function serve(handler: (request: Request) => Promise<Response>, po
   const server = createServer((incoming, outgoing) => {
     answer(handler, incoming, outgoing).catch(() => outgoing.destroy());
   });
+  // workerd may send the next request at the moment an idle connection is closed, and would report a lost connection
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("the server has no port");

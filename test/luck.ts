@@ -1,0 +1,23 @@
+/** Chance that comes out the same for the same seed (mulberry32). */
+export class Luck {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0;
+  }
+
+  /** A whole number from 0 to below `limit`. */
+  below(limit: number): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
+    let mixed = this.#state;
+    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * limit);
+  }
+
+  of<T>(choices: readonly T[]): T {
+    const [chosen] = choices.slice(this.below(choices.length));
+    if (chosen === undefined) throw new Error("nothing to choose from");
+    return chosen;
+  }
+}
