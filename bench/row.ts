@@ -3,12 +3,12 @@ import { median } from "./numbers.ts";
 /** One line of the table: what was measured, against what it must be. */
 export interface Row {
   case: string;
-  /** A ratio, milliseconds or kilobytes, as `unit` says. */
+  /** A ratio, milliseconds, kilobytes or MiB, as `unit` says. */
   value: number;
   /** Of the rounds. */
   least: number;
   most: number;
-  unit: "×" | "ms" | "kB";
+  unit: "×" | "ms" | "kB" | "MiB";
   /** What the budget asks for, and what the build must not miss; a row without goal only shows how steady the machine was. */
   goal: number | null;
   required: number | null;
@@ -20,7 +20,7 @@ export function ratioRow(name: string, ratios: readonly number[], goal: number |
 }
 
 /** Time or size: the less the better. */
-export function costRow(name: string, values: readonly number[], unit: "ms" | "kB", goal: number): Row {
+export function costRow(name: string, values: readonly number[], unit: Exclude<Row["unit"], "×">, goal: number): Row {
   return { case: name, ...spread(values), unit, goal, required: goal };
 }
 
@@ -33,7 +33,7 @@ export function meets({ value, unit }: Row, bound: number | null): boolean {
   return unit === "×" ? value >= bound : value <= bound;
 }
 
-/** For a program: one object a case; milliseconds and kilobytes stand in `ratio` too. */
+/** For a program: one object a case; milliseconds and bytes stand in `ratio` too. */
 export function jsonOf(rows: readonly Row[]): string {
   return JSON.stringify(rows.filter(({ goal }) => goal !== null).map((row) => ({ case: row.case, ratio: Number(row.value.toPrecision(4)), goal: row.goal, met: meets(row, row.goal) })));
 }

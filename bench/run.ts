@@ -3,6 +3,7 @@
  * name holds the word, `-- --profile` shows where the CPU of a call goes instead. Exit code 1 when a case misses what is required, or the run is void.
  */
 import { parseArgs } from "node:util";
+import { listeners } from "./listeners.ts";
 import { hasWrk, load } from "./load.ts";
 import { lookUps } from "./lookup.ts";
 import { profile } from "./profile.ts";
@@ -40,6 +41,8 @@ const LOOKUP = "10,000-tool catalog: look-up and decision";
 const BUNDLE = ["bundle, gzip: what an MCP request evaluates", "bundle, gzip: the whole"] as const;
 const COLD = "cold start: CPU of module evaluation";
 
+const LISTENERS = ["2,000 idle listeners: memory of workerd", "2,000 idle listeners: a change reaches the last"] as const;
+
 const { values: options } = parseArgs({ options: { json: { type: "boolean" }, profile: { type: "boolean" }, case: { type: "string" } } });
 const wants = (...names: string[]) => names.some((name) => name.toLowerCase().includes((options.case ?? "").toLowerCase()));
 const note = (line: string) => void process.stderr.write(`${line}\n`);
@@ -75,6 +78,10 @@ async function otherRows(): Promise<Row[]> {
     rows.push(costRow(BUNDLE[0], [request], "kB", 200), costRow(BUNDLE[1], [whole], "kB", 500));
   }
   if (wants(COLD)) rows.push(costRow(COLD, await coldStart(), "ms", 40));
+  if (wants(...LISTENERS)) {
+    const { memory, reach } = await listeners(note);
+    rows.push(costRow(LISTENERS[0], [memory], "MiB", 256), costRow(LISTENERS[1], [reach], "ms", 2_000));
+  }
   return rows.filter((row) => wants(row.case));
 }
 

@@ -31,6 +31,16 @@ const rows: Builtin = {
   },
 };
 
+/** Tells all who listen that the tools changed; nothing did. */
+const announce: Builtin = {
+  kind: "tool",
+  definition: { name: "announce", description: "Announces a change", inputSchema: { type: "object" } },
+  async *invoke(_call, ctx) {
+    await ctx.platform.hub(ctx.workspace.id).announce([{ type: "tools" }]);
+    return { type: "complete", result: `{"content":[]}` };
+  },
+};
+
 const many: [string, Builtin][] = Array.from({ length: 1_000 }, (_, index) => {
   const name = `tool_${String(index).padStart(4, "0")}`;
   const inputSchema = {
@@ -42,4 +52,4 @@ const many: [string, Builtin][] = Array.from({ length: 1_000 }, (_, index) => {
   return [`many/${name}`, { ...echo, definition }];
 });
 
-export default createWorker(new Map<string, Builtin>([["bench/echo", echo], ["bench/rows", rows], ...many]));
+export default createWorker(new Map<string, Builtin>([["bench/echo", echo], ["bench/rows", rows], ["bench/announce", announce], ...many]));
