@@ -215,9 +215,12 @@ const STEPS: Step[] = [
   { route: "DELETE /upstreams/{upstream}", leaves: [["upstream.remove", "up"], ["connection.remove"]] },
 ];
 
+/** Changes nothing until a person has logged in elsewhere; `test/oauth-upstream.test.ts` has the record of that. */
+const BEGINS = "POST /upstreams/{upstream}/login";
+
 test("every route that changes a workspace is tried here", () => {
   const routes = Object.keys(ACCESS).map((route) => route.replace("/api/v1/workspaces/{workspace}", ""));
-  const changing = routes.filter((route) => !route.startsWith("GET ") && !route.includes("/api/"));
+  const changing = routes.filter((route) => !route.startsWith("GET ") && !route.includes("/api/") && route !== BEGINS);
   expect(STEPS.map(({ route }) => route).sort()).toEqual(changing.sort());
 });
 
