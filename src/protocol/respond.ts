@@ -5,6 +5,7 @@ import type { JsonText } from "../model/json.ts";
 import type { Limits } from "../model/limits.ts";
 import type { Accepts } from "./accepts.ts";
 import type { Codec, Incoming } from "./codec.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { frame, KEEP_ALIVE, primer } from "./sse.ts";
 
 /** Keeps what a stream says, so that it can be had again. */
@@ -161,8 +162,9 @@ function stream(exchange: Exchange, first: Promise<Next>, keeping: Keeping | nul
   const body = new ReadableStream<Uint8Array>(
     {
       start(controller) {
-        reader.attach(controller, exchange.limits.keepAliveMs);
-        void pump(exchange, reader, first, keeping).finally(() => {
+        const heartbeat = exchange.incoming.call.progressToken === null ? null : new Heartbeat();
+        reader.attach(controller, exchange.limits.keepAliveMs, () => beat(exchange, heartbeat));
+        void pump(exchange, reader, first, keeping, heartbeat).finally(() => {
           reader.close();
           keeping?.close();
           settled();
@@ -179,7 +181,13 @@ function stream(exchange: Exchange, first: Promise<Next>, keeping: Keeping | nul
   return new Response(body, { headers: { ...exchange.headers(true), ...STREAM_HEADERS } });
 }
 
-async function pump(exchange: Exchange, reader: Reader, first: Promise<Next>, keeping: Keeping | null): Promise<void> {
+/** Keeps what is in between awake, and a client that asked for progress as well. What it says is not kept: a stream that is had again has its own. */
+function beat({ codec, incoming }: Exchange, heartbeat: Heartbeat | null): string {
+  const message = heartbeat && codec.notification(incoming, heartbeat.next());
+  return message === null ? KEEP_ALIVE : frame(message);
+}
+
+async function pump(exchange: Exchange, reader: Reader, first: Promise<Next>, keeping: Keeping | null, heartbeat: Heartbeat | null): Promise<void> {
   const { codec, incoming, reply } = exchange;
   const last = (message: JsonText) => reader.write(message, keeping?.note(message, true));
   if (keeping && exchange.keeper?.primes) await reader.prime(keeping.position);
@@ -193,7 +201,7 @@ async function pump(exchange: Exchange, reader: Reader, first: Promise<Next>, ke
       await last(encode(exchange, next.step.value));
       return;
     }
-    const gone = !(await said(exchange, reader, next.step.value, keeping));
+    const gone = !(await said(exchange, reader, heartbeat?.heard(next.step.value) ?? next.step.value, keeping));
     if (gone && exchange.disconnectCancels) {
       exchange.abandon();
       // A generator suspended at a yield hears no signal: `return` runs its `finally` blocks.
@@ -227,10 +235,10 @@ class Reader {
     this.#idleMs = idleMs;
   }
 
-  attach(controller: ReadableStreamDefaultController<Uint8Array>, keepAliveMs: number): void {
+  attach(controller: ReadableStreamDefaultController<Uint8Array>, keepAliveMs: number, beat: () => string): void {
     this.#controller = controller;
     this.#keepAlive = setInterval(() => {
-      if ((controller.desiredSize ?? 0) > 0) controller.enqueue(this.#encoder.encode(KEEP_ALIVE));
+      if ((controller.desiredSize ?? 0) > 0) controller.enqueue(this.#encoder.encode(beat()));
     }, keepAliveMs);
   }
 
