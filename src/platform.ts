@@ -1,4 +1,4 @@
-import type { AuditBatch, AuthorityApi, Builtin, HubApi, OnceApi, Platform, SessionApi, UpstreamSessionApi } from "./model/context.ts";
+import type { AuditBatch, AuthorityApi, Builtin, HubApi, OnceApi, Platform, SessionApi, TaskApi, UpstreamSessionApi } from "./model/context.ts";
 import { GatewayError } from "./model/error.ts";
 import { limitsWith } from "./model/limits.ts";
 
@@ -14,6 +14,7 @@ export interface Env {
   SESSION: Objects<SessionApi>;
   UPSTREAM_SESSION: Objects<UpstreamSessionApi>;
   ONCE: Objects<OnceApi>;
+  TASK: Objects<TaskApi>;
   CATALOG: KVNamespace;
   STORE: R2Bucket;
   AUDIT: Queue<AuditBatch>;
@@ -52,6 +53,7 @@ export function platformOf(env: Env, builtins: ReadonlyMap<string, Builtin> = ne
     session: (name) => env.SESSION.getByName(name),
     upstreamSession: (name) => env.UPSTREAM_SESSION.getByName(name),
     once: (name) => env.ONCE.getByName(name),
+    task: (name) => env.TASK.getByName(name),
     builtins,
     now: Date.now,
   };

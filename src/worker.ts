@@ -8,14 +8,16 @@ import { type Env, platformOf } from "./platform.ts";
 import { Session } from "./sessions/session.ts";
 import { UpstreamSession } from "./sessions/upstream-session.ts";
 import { Hub } from "./subscriptions/hub.ts";
+import { Task } from "./tasks/task.ts";
+import { WAITER } from "./tasks/wait.ts";
 
-export { Authority, Hub, Once, Session, UpstreamSession };
+export { Authority, Hub, Once, Session, Task, UpstreamSession };
 
-/** The Worker with these builtins. Platform and routes are made once an isolate, on its first event. */
+/** The Worker with these builtins besides the gateway's own; those that run as tasks need a Task object that has them too. Platform and routes are made once an isolate, on its first event. */
 export function createWorker(builtins: ReadonlyMap<string, Builtin>): ExportedHandler<Env, AuditBatch> {
   let made: { platform: ReturnType<typeof platformOf>; app: ReturnType<typeof createApp> } | null = null;
   const isolate = (env: Env) => {
-    const platform = made?.platform ?? platformOf(env, builtins);
+    const platform = made?.platform ?? platformOf(env, new Map([WAITER, ...builtins]));
     made ??= { platform, app: createApp(platform) };
     return made;
   };

@@ -23,8 +23,8 @@ export async function* observe(reply: Reply, ended: (end: AuditEnd, error: Error
   }
 }
 
-function endOf(outcome: Outcome): AuditEnd {
-  if (outcome.type === "input_required") return "input_required";
-  if (outcome.type === "failed") return "failed";
+/** How a call ended, in the words of its record. */
+export function endOf(outcome: Outcome): AuditEnd {
+  if (outcome.type !== "complete") return outcome.type;
   return outcome.isError ? "error_result" : "complete";
 }

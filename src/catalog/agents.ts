@@ -2,10 +2,12 @@ import { compileSchema } from "../lib/jsonschema.ts";
 import type { RequestContext } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
 import { isObject, type JsonObject, type JsonText } from "../model/json.ts";
+import { WAIT_FOR_RUN } from "../tasks/wait.ts";
 import { readTool } from "./definition.ts";
 import { putEntries, type CatalogEdit } from "./edit-store.ts";
 import { flowKey, writeText } from "./kv.ts";
 import { checkToolName } from "./names.ts";
+import { builtinRow } from "./offers.ts";
 import { pinOf } from "./pins.ts";
 import type { ToolRow } from "./row.ts";
 import { readHeld } from "./store.ts";
@@ -53,7 +55,13 @@ export async function offerAgent(ctx: RequestContext, offered: OfferedAgent): Pr
     checkOutput: isObject(outputSchema),
     asks: "may",
   };
-  await putEntries(ctx, "agent.offer", slug, { ...NOTHING, tools: [row] });
+  await putEntries(ctx, "agent.offer", slug, { ...NOTHING, tools: [row, ...(await waiterFor(ctx, held.names.tools))] });
+}
+
+/** With the first agent comes the tool by which clients wait for long runs. Where it was disabled or renamed, or its name is taken, it is left alone. */
+async function waiterFor({ platform }: RequestContext, names: ReadonlySet<string>): Promise<ToolRow[]> {
+  const builtin = platform.builtins.get(WAIT_FOR_RUN);
+  return builtin?.kind !== "tool" || names.has(WAIT_FOR_RUN) ? [] : [await builtinRow(WAIT_FOR_RUN, builtin)];
 }
 
 const NOTHING: CatalogEdit = { tools: [], gone: [], put: { resources: [], templates: [], prompts: [] }, drop: { resources: [], templates: [], prompts: [] } };

@@ -130,6 +130,7 @@ async function packed(shown: readonly Shown[]): Promise<{ tools: ToolEntry[]; sh
       end: start + text.length,
       headers: headers?.ok ? headers.params : [],
       toolsets,
+      ...(isTaskOnly(definition) && { runsAsTask: true as const }),
       checkOutput: row.checkOutput && outputSchema !== undefined,
       ...(isObject(_meta) && _meta["causeway/resumable"] === true && { resumable: true }),
       ...(row.asks === "never" && { asks: row.asks }),
@@ -137,6 +138,10 @@ async function packed(shown: readonly Shown[]): Promise<{ tools: ToolEntry[]; sh
   }
   const texts = shards.map(({ texts: parts, bytes }) => ({ text: `[${parts.join(",")}]`, bytes }));
   return { tools, shards: await Promise.all(texts.map(async ({ text, bytes }) => ({ text, bytes, hash: await sha256(text) }))) };
+}
+
+function isTaskOnly({ execution }: JsonObject): boolean {
+  return isObject(execution) && execution["taskSupport"] === "required";
 }
 
 function annotationsOf(value: JsonValue | undefined): ToolAnnotations {

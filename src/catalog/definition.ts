@@ -43,8 +43,6 @@ function toolProblem(tool: JsonObject, name: string, text: JsonText): string | n
   if (!isObject(inputSchema) || inputSchema["type"] !== "object") return "its inputSchema is not a schema of an object";
   if (![title, description].every((value) => value === undefined || typeof value === "string")) return "its title or description is not a string";
   if (annotations !== undefined && !isObject(annotations)) return "its annotations are not an object";
-  // Tasks of 2025-11-25 are not driven here, and such a tool answers no plain call.
-  if (isObject(tool["execution"]) && tool["execution"]["taskSupport"] === "required") return "it runs as a task only";
   const schema = compileSchema(inputSchema);
   if (!schema.ok) return `its inputSchema is not taken: ${schema.reason}`;
   const headers = headerParamsOf(inputSchema);

@@ -8,6 +8,8 @@ import { publish } from "./publish.ts";
 import type { EntryKind, EntryRow, ToolRow } from "./row.ts";
 import { readHeld, type HeldRows } from "./store.ts";
 
+type BuiltinTool = Extract<Builtin, { kind: "tool" }>;
+
 const ENTRY_KIND = { resource: "resources", template: "templates", prompt: "prompts" } as const;
 
 /**
@@ -37,13 +39,19 @@ export async function offerBuiltins(ctx: RequestContext, wanted: readonly string
   return { names: [...tools, ...put.resources, ...put.templates, ...put.prompts].map(({ name }) => name) };
 }
 
-async function toolRow(key: string, builtin: Extract<Builtin, { kind: "tool" }>, held: HeldRows): Promise<ToolRow> {
+async function toolRow(key: string, builtin: BuiltinTool, held: HeldRows): Promise<ToolRow> {
+  const row = await builtinRow(key, builtin);
+  const known = held.tools.find(({ source }) => source === key);
+  return { ...row, name: known?.name ?? free(held, "tools", row.name), description: known?.description ?? null, enabled: known?.enabled ?? true };
+}
+
+/** A builtin tool as a row that nobody has edited, under its bare name. Errors: `invalid`. */
+export async function builtinRow(key: string, builtin: BuiltinTool): Promise<ToolRow> {
   const text: JsonText = JSON.stringify(builtin.definition);
   const read = readTool(text);
   if (!read.ok) throw new GatewayError("invalid", `the builtin ${key} cannot be offered: ${read.reason}`);
-  const known = held.tools.find(({ source }) => source === key);
   return {
-    name: known?.name ?? free(held, "tools", read.name),
+    name: read.name,
     upstream: null,
     source: key,
     target: { kind: "builtin", name: key },
@@ -51,8 +59,8 @@ async function toolRow(key: string, builtin: Extract<Builtin, { kind: "tool" }>,
     pin: await pinOf(read.definition),
     candidate: null,
     candidatePin: null,
-    description: known?.description ?? null,
-    enabled: known?.enabled ?? true,
+    description: null,
+    enabled: true,
     gone: false,
     checkOutput: isObject(read.definition["outputSchema"]),
     asks: "may",

@@ -15,7 +15,8 @@ export async function asked(outcome: InputRequired, call: Call, ctx: CallContext
   return { ...outcome, requestState: await sealState(call, ctx, carried) };
 }
 
-function requireCapability(declared: ClientCapabilities, request: InputRequest): void {
+/** Throws -32021 for what this client cannot be asked. */
+export function requireCapability(declared: ClientCapabilities, request: InputRequest): void {
   const required = requirementOf(request);
   if (canAnswer(declared, request)) return;
   throw new GatewayError("unsupported", "this call needs a capability that the client did not declare", {

@@ -33,11 +33,15 @@ export interface OpenCall {
  * The context of one call that came in from a client. Release the signal when the call has ended. A listener does not come to an end as calls do:
  * it may last as long as a stream.
  */
-export function openCall(scope: CallScope, method: string): OpenCall {
-  const { platform, limits } = scope.request;
-  const deadline = platform.now() + (method === "subscriptions/listen" ? limits.streamAgeMs : limits.totalMs);
+export function openCall(scope: CallScope, method: string, lastsMs = lifeOf(method, scope.request.limits)): OpenCall {
+  const { platform } = scope.request;
+  const deadline = platform.now() + lastsMs;
   const signal = new CallSignal({ client: scope.client, disconnectCancels: scope.disconnectCancels, deadline, now: platform.now });
   return { ctx: new LiveCall(scope, { signal, deadline, depth: 0, parent: null }), signal };
+}
+
+function lifeOf(method: string, { streamAgeMs, totalMs }: Limits): number {
+  return method === "subscriptions/listen" ? streamAgeMs : totalMs;
 }
 
 interface Place {
@@ -55,6 +59,7 @@ class LiveCall implements CallContext {
   readonly requestId: string;
   readonly origin: string;
   readonly limits: Limits;
+  readonly authorization: string | null;
   readonly hops: number | undefined;
   readonly gate: RequestGate | undefined;
   readonly waitUntil: (work: Promise<unknown>) => void;
@@ -81,6 +86,7 @@ class LiveCall implements CallContext {
     this.requestId = request.requestId;
     this.origin = request.origin;
     this.limits = request.limits;
+    this.authorization = request.authorization ?? null;
     this.hops = request.hops;
     this.gate = request.gate;
     this.waitUntil = request.waitUntil;

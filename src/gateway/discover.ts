@@ -4,7 +4,8 @@ import type { CacheHint, Call, Reply } from "../model/call.ts";
 import type { CallContext, Snapshot } from "../model/context.ts";
 import type { JsonObject } from "../model/json.ts";
 import { carriedExtensions, sharedExtensions } from "../protocol/extensions.ts";
-import { MODERN } from "../protocol/revisions.ts";
+import { TASKS } from "../protocol/capabilities.ts";
+import { isModern, MODERN } from "../protocol/revisions.ts";
 
 /** What every workspace can do; the same for all, so that a list that is empty now can fill later. */
 export const CAPABILITIES: JsonObject = {
@@ -22,7 +23,8 @@ export const FRESH: CacheHint = { ttlMs: 5_000, scope: "private" };
 export async function* discover(_call: Call, ctx: CallContext): Reply {
   const snapshot = await currentSnapshot(ctx);
   const { index } = snapshot;
-  const extensions = extensionsOf(ctx, snapshot);
+  const theirs = extensionsOf(ctx, snapshot);
+  const extensions = isModern(ctx.revision) ? { ...theirs, [TASKS]: {} } : theirs;
   const result = {
     supportedVersions: [...MODERN],
     capabilities: extensions ? { ...CAPABILITIES, extensions } : CAPABILITIES,

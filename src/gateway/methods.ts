@@ -6,6 +6,7 @@ import { getPrompt, listPrompts } from "./prompts.ts";
 import { listResources, listTemplates, readResource } from "./resources.ts";
 import { ping, setLevel, subscribe, unsubscribe } from "./session.ts";
 import { subscriptionsListen } from "./subscriptions.ts";
+import { cancelTask, getTask, updateTask } from "./tasks.ts";
 import { callTool, listTools } from "./tools.ts";
 
 /** What each MCP method means. Which era knows which of them is the codec's business. */
@@ -22,6 +23,9 @@ export const METHODS: ReadonlyMap<string, (call: Call, ctx: CallContext) => Repl
   ["prompts/get", getPrompt],
   ["completion/complete", complete],
   ["subscriptions/listen", subscriptionsListen],
+  ["tasks/get", getTask],
+  ["tasks/update", updateTask],
+  ["tasks/cancel", cancelTask],
   ["logging/setLevel", setLevel],
   ["resources/subscribe", subscribe],
   ["resources/unsubscribe", unsubscribe],

@@ -3,10 +3,14 @@ import type { CallContext } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
 import { isObject, type JsonValue } from "../model/json.ts";
 import { listen } from "../subscriptions/listen.ts";
+import { followed } from "./tasks.ts";
 
 /** More than this in one stream is a mistake, and has to fit the Hub's socket attachment (16 KiB). */
 const MAX_URIS = 100;
 const MAX_URI_CHARS = 12_000;
+
+/** Each is a connection of its own. */
+const MAX_TASKS = 50;
 
 /** What the stream of a legacy session carries besides the resources it subscribes to: every list. */
 const LISTS = { tools: true, prompts: true, resources: true, uris: [] };
@@ -27,7 +31,15 @@ export async function* subscriptionsListen(call: Call, ctx: CallContext): Reply 
       uris: urisOf(wanted["resourceSubscriptions"]),
     },
     ctx,
+    null,
+    await followed(idsOf(wanted["taskIds"]), call, ctx),
   );
+}
+
+function idsOf(value: JsonValue | undefined): string[] {
+  const ids = Array.isArray(value) ? value.filter((id) => typeof id === "string") : [];
+  if (ids.length > MAX_TASKS) throw new GatewayError("invalid", `taskIds must be at most ${MAX_TASKS}`);
+  return [...new Set(ids)];
 }
 
 function urisOf(value: JsonValue | undefined): string[] {

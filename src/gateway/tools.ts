@@ -1,9 +1,8 @@
 import { findTool } from "../catalog/find.ts";
 import { currentSnapshot, freshSnapshot } from "../catalog/freshness.ts";
-import { movedUris } from "../catalog/moved.ts";
 import { toolsPage } from "../catalog/pages.ts";
 import { findShortened } from "../catalog/shortened.ts";
-import { validateArguments, validateOutput } from "../catalog/validate.ts";
+import { validateArguments } from "../catalog/validate.ts";
 import { editObject, memberOf } from "../lib/json.ts";
 import type { Call, Outcome, Reply } from "../model/call.ts";
 import type { ToolEntry } from "../model/catalog.ts";
@@ -13,14 +12,14 @@ import { decide } from "../policy/decide.ts";
 import { checkHeaderParams } from "../protocol/headers.ts";
 import { contentWith } from "../protocol/legacy-results.ts";
 import { type ClientProfile, profileOf } from "../protocol/profiles.ts";
-import { invoke } from "../targets/target.ts";
 import { approvalIn, approvalRequest, asked, targetAnswers } from "./ask.ts";
 import { FRESH } from "./discover.ts";
+import { dispatched } from "./dispatch.ts";
 import { errorResult, targetFailure } from "./failure.ts";
 import { idempotencyKeyOf, once } from "./once.ts";
+import { outlives, runAsTask } from "./outlive.ts";
 import { cursorOf, nameOf, pageResult } from "./params.ts";
 import { NOTHING_CARRIED, openState } from "./state.ts";
-import { linkedAs } from "./uris.ts";
 
 export async function* listTools(call: Call, ctx: CallContext): Reply {
   const snapshot = await freshSnapshot(ctx);
@@ -53,7 +52,8 @@ export async function* callTool(call: Call, ctx: CallContext): Reply {
   }
   const isRetry = call.requestState !== null || call.inputResponses !== null;
   const sent = isRetry ? { ...call, inputResponses: targetAnswers(call), requestState: state.inner } : call;
-  const run = () => dispatched(sent, ctx, snapshot, entry);
+  const outliving = outlives(entry, sent, ctx, snapshot);
+  const run = () => (outliving ? runAsTask(outliving, entry, sent, ctx, snapshot) : dispatched(sent, ctx, snapshot, entry));
   let outcome: Outcome;
   try {
     outcome = yield* key === null ? run() : once(key, call, entry, ctx, run);
@@ -62,17 +62,6 @@ export async function* callTool(call: Call, ctx: CallContext): Reply {
   }
   if (outcome.type === "input_required") return asked(outcome, call, ctx, approved);
   return client.contentOnly ? legible(outcome) : outcome;
-}
-
-function dispatched(call: Call, ctx: CallContext, snapshot: Snapshot, entry: ToolEntry): Reply {
-  const reply = invoke(entry.target, call, ctx, snapshot);
-  const moved = movedUris(ctx, snapshot, entry.target);
-  const linked = moved.size > 0 ? relinked(reply, moved) : reply;
-  return entry.checkOutput ? fitting(linked, ctx, snapshot, entry) : linked;
-}
-
-async function* relinked(reply: Reply, moved: ReadonlyMap<string, string>): Reply {
-  return linkedAs(yield* reply, moved);
 }
 
 /** What a call runs on: on its way here nothing but memory was asked when the isolate has the snapshot. */
@@ -120,15 +109,4 @@ function legible(outcome: Outcome): Outcome {
   const structured = outcome.type === "complete" ? memberOf(outcome.result, "structuredContent") : null;
   if (outcome.type !== "complete" || structured === null) return outcome;
   return { ...outcome, result: editObject(outcome.result, { set: { content: (was) => contentWith(structured, was) } }) };
-}
-
-/** The reply, unless its result does not fit the tool's output schema. */
-async function* fitting(reply: Reply, ctx: CallContext, snapshot: Snapshot, entry: ToolEntry): Reply {
-  const outcome = yield* reply;
-  if (outcome.type !== "complete" || outcome.isError) return outcome;
-  const structured = memberOf(outcome.result, "structuredContent");
-  const problems = await validateOutput(ctx.platform, snapshot, entry, structured);
-  if (problems.length === 0) return outcome;
-  const text = `${entry.name} answered with a result that does not fit its output schema:\n${problems.map((problem) => `- ${problem}`).join("\n")}`;
-  return errorResult(text, ctx, new GatewayError("upstream_invalid", "invalid output", { data: { problems } }));
 }

@@ -11,7 +11,7 @@ type Moved = ReadonlyMap<string, string>;
 
 /** What was read, or why it was not, under the URI it was asked for by. `known`: the upstream's own. */
 export function readAs(outcome: Outcome, uri: string, known: string): Outcome {
-  if (known === uri || outcome.type === "input_required") return outcome;
+  if (known === uri || outcome.type === "input_required" || outcome.type === "task") return outcome;
   const moved = new Map([[known, uri]]);
   if (outcome.type === "failed") return { ...outcome, error: editObject(outcome.error, { set: { data: (was) => was && withUri(was, moved) } }) };
   return { ...outcome, result: editObject(outcome.result, { set: { contents: (was) => was && each(was, (content) => withUri(content, moved)) } }) };

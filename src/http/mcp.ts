@@ -58,6 +58,7 @@ async function answer(request: Request, place: Place, platform: Platform, execut
       requestId: newId("req"),
       origin: place.origin,
       limits,
+      authorization,
       hops: hopsOf(request.headers.get(HOPS_HEADER)),
       gate: new Gate(limits.requestFetches),
       waitUntil,

@@ -1,6 +1,6 @@
 import type { ErrorCode } from "./error.ts";
 
-export type AuditEnd = "complete" | "error_result" | "input_required" | "failed" | "cancelled";
+export type AuditEnd = "complete" | "error_result" | "input_required" | "task" | "failed" | "cancelled";
 
 /** Exactly one per accepted call. The id is minted when the call is accepted and is the row's primary key. */
 export interface CallRecord {

@@ -96,12 +96,14 @@ export interface CacheHint {
  * - `complete`: `result` is the text of the result object without what the codec adds (`resultType`, `ttlMs`, `cacheScope`, serverInfo).
  * - `input_required`: the caller is asked to answer and send the call again (MRTR). `abandon`: tells a target that waits that nobody will;
  *   such a target takes an error for an answer too (`CLIENT_ERROR`).
+ * - `task`: it goes on without the request. `task` is the flat Task object of the extension, without what the codec adds; only for clients that declared it.
  * - `failed`: an upstream's JSON-RPC error object (`{code, message, data?}`), passed on as written.
  * What we could not do ourselves is thrown as GatewayError.
  */
 export type Outcome =
   | { type: "complete"; result: JsonText; isError?: boolean; cache?: CacheHint }
   | { type: "input_required"; inputRequests: Record<string, InputRequest>; requestState?: string; abandon?: () => void }
+  | { type: "task"; task: JsonText }
   | { type: "failed"; error: JsonText; code: number };
 
 /** Member of an input response that is no result but the client's JSON-RPC error, for a target that has a way to hand it on. */

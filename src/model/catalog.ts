@@ -38,6 +38,8 @@ export interface ToolEntry {
   headers: HeaderParam[];
   /** Toolsets that hold it. */
   toolsets: string[];
+  /** It runs as a task of 2025-11-25 only (`execution.taskSupport`): the gateway drives that. */
+  runsAsTask?: true;
   /** `structuredContent` is validated against `outputSchema` on return. */
   checkOutput: boolean;
   /** The tool says so itself (`_meta["causeway/resumable"]`): a legacy client whose stream broke can have it again. */

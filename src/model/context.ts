@@ -1,4 +1,4 @@
-import type { Call, LogLevel, Reply, TraceContext } from "./call.ts";
+import type { Call, InputRequest, LogLevel, Reply, TraceContext } from "./call.ts";
 import type { CatalogVersion, PromptEntry, ResourceEntry, SnapshotIndex, TemplateEntry, ToolEntry, UpstreamEntry, ToolsetEntry } from "./catalog.ts";
 import type { Change } from "./change.ts";
 import type { Challenge, ErrorCode } from "./error.ts";
@@ -38,6 +38,7 @@ export interface Platform {
   session(name: string): SessionApi;
   upstreamSession(name: string): UpstreamSessionApi;
   once(name: string): OnceApi;
+  task(name: string): TaskApi;
   builtins: ReadonlyMap<string, Builtin>;
   /** Unix ms. */
   now(): number;
@@ -246,6 +247,35 @@ export interface OnceApi {
   settle(token: string, end: OnceEnd): Promise<void>;
 }
 
+export type TaskStatus = "working" | "input_required" | "completed" | "failed" | "cancelled";
+
+/** A task as its object knows it; times in Unix ms. */
+export interface TaskView {
+  status: TaskStatus;
+  statusMessage: string | null;
+  createdAt: number;
+  updatedAt: number;
+  /** From its creation. */
+  ttlMs: number;
+  pollMs: number;
+  /** Of `input_required`: what is still to be answered, by keys that are used once. */
+  inputRequests: Record<string, InputRequest>;
+  /** Of `completed`: the tool's own result; of `failed`: the JSON-RPC error. */
+  result: JsonText | null;
+  error: JsonText | null;
+}
+
+/** `owner`: see `tasks/id`; for any other one than its own a task is not there (null, false). */
+export interface TaskApi {
+  /** `/call`: a call that runs here, see `tasks/start`. `/watch?owner=`: WebSocket upgrade of one who gets the view, now and whenever it changes. */
+  fetch(request: Request): Promise<Response>;
+  /** The task, once it no longer works, or as it is after `waitMs`. */
+  look(owner: string, waitMs: number): Promise<TaskView | null>;
+  /** Answers to what it asks; keys that ask nothing are ignored. */
+  update(owner: string, responses: JsonObject): Promise<boolean>;
+  cancel(owner: string): Promise<boolean>;
+}
+
 // --- what travels with a request -------------------------------------------------------------------------------
 
 /** One published version with its look-up tables; immutable. */
@@ -269,6 +299,8 @@ export interface RequestContext {
   /** `https://host` under which this request came in. */
   origin: string;
   limits: Limits;
+  /** The credential as it was sent, for what runs longer than its request and has to ask whether it still stands; null: none. */
+  authorization?: string | null;
   /** Gateways the client's request came through (`lib/egress` hopsOf of its `causeway-hops` header); absent: none. */
   hops?: number;
   /** Holds back what would be the sixth request in flight; shared by all calls one client request led to. */
@@ -335,12 +367,15 @@ export interface NestedOptions {
 
 // --- builtins ---------------------------------------------------------------------------------------------------
 
-/**
- * A tool, prompt or resource that the gateway itself implements. `definition` is the entry as MCP defines it.
- * `requires`: client capabilities without which the call is refused (-32021 in modern).
- */
+/** Which calls of a builtin are tasks from the start, for a client that knows tasks; `required`: nobody else can call it. */
+export interface BuiltinTask {
+  required?: true;
+  at(call: Call): boolean;
+}
+
+/** A tool, prompt or resource that the gateway itself implements. `definition` is the entry as MCP defines it. */
 export type Builtin =
-  | { kind: "tool"; definition: JsonObject & { name: string }; invoke(call: Call, ctx: CallContext): Reply }
+  | { kind: "tool"; definition: JsonObject & { name: string }; task?: BuiltinTask; invoke(call: Call, ctx: CallContext): Reply }
   | { kind: "prompt"; definition: JsonObject & { name: string }; invoke(call: Call, ctx: CallContext): Reply; complete?(argument: string, value: string): string[] }
   | { kind: "resource"; definition: JsonObject & { uri: string }; invoke(call: Call, ctx: CallContext): Reply }
   | { kind: "template"; definition: JsonObject & { uriTemplate: string }; invoke(call: Call, ctx: CallContext): Reply; complete?(argument: string, value: string): string[] };

@@ -31,6 +31,16 @@ export const DEFAULT_LIMITS = {
   replayEvents: 1_000,
   replayBytes: 1 * MiB,
   replayMs: 5 * 60_000,
+  /** How long a call may run before it becomes a task for a client that knows tasks; a handle, for one that does not. */
+  taskAfterMs: 5_000,
+  handleAfterMs: 45_000,
+  /** How long what became a task may run, its questions included: the platform ends an alarm after 15 minutes. */
+  taskRunMs: 10 * 60_000,
+  /** How long a task can be asked for, from its creation; and how often. */
+  taskTtlMs: 60 * 60_000,
+  taskPollMs: 1_000,
+  /** How long one `wait_for_run` waits. */
+  runWaitMs: 40_000,
   callDepth: 8,
   flowNodes: 200,
   /** Steps of one expression, and of all expressions of one run. */
@@ -57,6 +67,8 @@ export const MAXIMUM_LIMITS: Partial<Limits> = {
   validatedResultBytes: 4 * MiB,
   totalMs: 900_000,
   upstreamConcurrency: 256,
+  taskRunMs: 14 * 60_000,
+  taskTtlMs: 24 * 60 * 60_000,
 };
 
 /** The defaults with a workspace's or operator's own values, each held within its maximum. */

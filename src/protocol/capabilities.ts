@@ -1,4 +1,6 @@
-import type { ClientCapabilities, InputRequest } from "../model/call.ts";
+import type { Call, ClientCapabilities, InputRequest } from "../model/call.ts";
+import { GatewayError } from "../model/error.ts";
+import { MISSING_CAPABILITY } from "./jsonrpc.ts";
 import { isObject, type JsonObject, type JsonValue } from "../model/json.ts";
 
 /**
@@ -36,6 +38,18 @@ export function canAnswer(declared: ClientCapabilities, { method, params }: Inpu
   const { elicitation } = declared;
   if (elicitation === undefined) return false;
   return params?.["mode"] === "url" ? elicitation.url !== undefined : elicitation.form !== undefined || elicitation.url === undefined;
+}
+
+/** The extension by which a call goes on without its request (ext-tasks, 2026-07-28). */
+export const TASKS = "io.modelcontextprotocol/tasks";
+
+export function declaresTasks({ capabilities }: Pick<Call, "capabilities">): boolean {
+  return capabilities.extensions?.[TASKS] !== undefined;
+}
+
+/** -32021 for a request that needs the extension (ext-tasks, capability negotiation). */
+export function tasksNeeded(message: string): GatewayError {
+  return new GatewayError("unsupported", message, { wire: { http: 400, rpc: MISSING_CAPABILITY }, data: { requiredCapabilities: { extensions: { [TASKS]: {} } } } });
 }
 
 /** What a client says it is; null when it is not a name and a version. Self-reported: for display and logs only. */

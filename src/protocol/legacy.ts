@@ -45,6 +45,8 @@ export function initializeResult(id: JsonText, answer: { revision: string; capab
 function outcomeText(id: JsonText, call: Call, outcome: Outcome, revision: string): JsonText {
   if (outcome.type === "input_required") return unansweredText(id, call, outcome);
   if (outcome.type === "failed") return failedText(id, call, outcome, revision);
+  // Tasks are only for clients that can say so, and those are modern.
+  if (outcome.type === "task") return errorText(id, INTERNAL_ERROR, "internal error");
   return responseText(id, resultFor(revision, call.method, outcome.result));
 }
 

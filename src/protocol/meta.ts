@@ -9,10 +9,12 @@ export const LOG_LEVEL_KEY = "io.modelcontextprotocol/logLevel";
 export const SERVER_INFO_KEY = "io.modelcontextprotocol/serverInfo";
 /** Ours; the header `Idempotency-Key` says the same. Travels on, so that a gateway behind this one hears it too. */
 export const IDEMPOTENCY_KEY = "causeway/idempotencyKey";
+/** Of tasks of 2025-11-25, which we drive for our clients: the id is the upstream's. */
+export const RELATED_TASK_KEY = "io.modelcontextprotocol/related-task";
 export const SUBSCRIPTION_KEY = "io.modelcontextprotocol/subscriptionId";
 
 /** What one hop says about itself in `_meta`; the next hop says its own. */
-const HOP_KEYS: readonly string[] = [VERSION_KEY, CAPABILITIES_KEY, CLIENT_INFO_KEY, LOG_LEVEL_KEY, SERVER_INFO_KEY, SUBSCRIPTION_KEY];
+const HOP_KEYS: readonly string[] = [VERSION_KEY, CAPABILITIES_KEY, CLIENT_INFO_KEY, LOG_LEVEL_KEY, SERVER_INFO_KEY, SUBSCRIPTION_KEY, RELATED_TASK_KEY];
 
 /** Of a request also what travels by other means. Baggage may name people, so it is not carried to other parties. */
 const REQUEST_KEYS: readonly string[] = [...HOP_KEYS, "progressToken", "traceparent", "tracestate", "baggage"];

@@ -15,7 +15,7 @@ export interface MethodRow {
   modern: boolean;
   legacy: boolean;
   /** The parameter that `Mcp-Name` repeats. */
-  name?: "name" | "uri";
+  name?: "name" | "uri" | "taskId";
   /** May be answered `input_required` and sent again with `inputResponses` (MRTR). */
   mrtr?: true;
   /** Its modern result carries `ttlMs` and `cacheScope`. */
@@ -36,11 +36,12 @@ const level: Param = { must: `one of ${LOG_LEVELS.join(", ")}`, check: (value) =
 const reference: Param = { must: "a ref/prompt with a name or a ref/resource with a uri", check: isReference };
 const argument: Param = { must: "an object with a name and a value", check: (value) => isObject(value) && isString(value.name ?? null) && isString(value.value ?? null) };
 const context: Param = { must: "an object whose arguments are strings", check: (value) => isObject(value) && (value.arguments === undefined || isStringMap(value.arguments)), optional: true };
-const filter: Param = { must: "an object of booleans and resourceSubscriptions", check: isFilter };
-const answers: Param = { must: "an object of objects", check: (value) => isObject(value) && Object.values(value).every(isObject), optional: true };
+const filter: Param = { must: "an object of booleans, resourceSubscriptions and taskIds", check: isFilter };
+const given: Param = { must: "an object of objects", check: (value) => isObject(value) && Object.values(value).every(isObject) };
+const answers: Param = { ...given, optional: true };
 const state: Param = { must: "a string", check: isString, optional: true };
 
-/** The known methods. Anything else, `tasks/*` included, is unknown in that era. */
+/** The known methods; anything else is unknown in that era. Tasks of 2025-11-25 are not offered to clients. */
 export const METHODS: ReadonlyMap<string, MethodRow> = new Map<string, MethodRow>([
   ["server/discover", { modern: true, legacy: false, cacheable: true, params: {} }],
   ["tools/list", { modern: true, legacy: true, cacheable: true, params: { cursor } }],
@@ -52,6 +53,9 @@ export const METHODS: ReadonlyMap<string, MethodRow> = new Map<string, MethodRow
   ["prompts/get", { modern: true, legacy: true, name: "name", mrtr: true, params: { name: text, arguments: stringArgs } }],
   ["completion/complete", { modern: true, legacy: true, params: { ref: reference, argument, context } }],
   ["subscriptions/listen", { modern: true, legacy: false, params: { notifications: filter } }],
+  ["tasks/get", { modern: true, legacy: false, name: "taskId", params: { taskId: text } }],
+  ["tasks/update", { modern: true, legacy: false, name: "taskId", params: { taskId: text, inputResponses: given } }],
+  ["tasks/cancel", { modern: true, legacy: false, name: "taskId", params: { taskId: text } }],
   ["resources/subscribe", { modern: false, legacy: true, params: { uri: text } }],
   ["resources/unsubscribe", { modern: false, legacy: true, params: { uri: text } }],
   ["logging/setLevel", { modern: false, legacy: true, params: { level } }],
@@ -88,7 +92,8 @@ function isReference(value: JsonValue): boolean {
 
 function isFilter(value: JsonValue): boolean {
   if (!isObject(value)) return false;
-  const { toolsListChanged, promptsListChanged, resourcesListChanged, resourceSubscriptions } = value;
+  const { toolsListChanged, promptsListChanged, resourcesListChanged, resourceSubscriptions, taskIds } = value;
   const flags = [toolsListChanged, promptsListChanged, resourcesListChanged];
-  return flags.every((flag) => flag === undefined || isBoolean(flag)) && (resourceSubscriptions === undefined || isStrings(resourceSubscriptions));
+  const lists = [resourceSubscriptions, taskIds];
+  return flags.every((flag) => flag === undefined || isBoolean(flag)) && lists.every((list) => list === undefined || isStrings(list));
 }

@@ -19,6 +19,7 @@ export const modernCodec: Codec = { era: "modern", revision: REVISION, outcome: 
 function outcomeText(id: JsonText, call: Call, outcome: Outcome): JsonText {
   if (outcome.type === "failed") return failedText(id, call, outcome, REVISION);
   if (outcome.type === "input_required") return responseText(id, inputRequired(outcome));
+  if (outcome.type === "task") return responseText(id, editObject(outcome.task, { set: { resultType: '"task"', _meta: (was) => answerMeta(was, null) } }));
   const set: Record<string, Change> = { resultType: '"complete"' };
   if (METHODS.get(call.method)?.cacheable) {
     const cache = outcome.cache ?? NO_CACHE;

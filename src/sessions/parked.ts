@@ -6,6 +6,7 @@ import { GatewayError, toGatewayError } from "../model/error.ts";
 import { isObject, type JsonObject, type JsonText } from "../model/json.ts";
 import { canAnswer, capabilitiesOf } from "../protocol/capabilities.ts";
 import { errorText, INTERNAL_ERROR, responseText } from "../protocol/jsonrpc.ts";
+import { RELATED_TASK_KEY } from "../protocol/meta.ts";
 import { refusal } from "../targets/mcp/asks.ts";
 import type { Attempt } from "../targets/mcp/attempt.ts";
 import { type LegAnswer, type LegEnd, type LegStart, stateText, told } from "../targets/mcp/leg.ts";
@@ -189,6 +190,6 @@ function requestOf(method: string, params: JsonText | null): InputRequest | null
   return { method, params: meta ? { ...rest, _meta: meta } : rest };
 }
 
-function metaOf({ progressToken: _, ...rest }: JsonObject): JsonObject | null {
+function metaOf({ progressToken: _, [RELATED_TASK_KEY]: _task, ...rest }: JsonObject): JsonObject | null {
   return Object.keys(rest).length > 0 ? rest : null;
 }

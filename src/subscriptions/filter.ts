@@ -9,5 +9,6 @@ export interface Filter {
 }
 
 export function wants(filter: Filter, change: Change): boolean {
+  if (change.type === "task") return false;
   return change.type === "resource" ? filter.uris.includes(change.uri) : filter[change.type];
 }

@@ -7,17 +7,19 @@ import type { Filter } from "./filter.ts";
 import { Inbox } from "./inbox.ts";
 import { Journal } from "./journal.ts";
 import { lineTo } from "./line.ts";
+import type { FollowedTask } from "./tasks.ts";
 import { tellsUpdates, UpstreamLines } from "./upstreams.ts";
 
 /**
  * `subscriptions/listen` as a reply that does not end by itself: the acknowledgement with the honoured subset, then
  * the changes that the Hub carries, until the client leaves, the stream is old (`ctx.deadline`; a complete outcome: the
  * client opens another), or the right behind it is lost. The codec puts the subscription's id on each message.
+ * Of `tasks` it tells how they stand, at once and whenever that changes.
  * In a legacy session this is its GET stream: the resources are those that the session has subscribed to, also later, and
  * another stream of the session, or the end of the session, ends this one. With `kept` it can be had again: what the
  * client missed after an event is told first, and where that is not known, that everything may have changed.
  */
-export async function* listen(wanted: Filter, ctx: CallContext, kept: KeptStream | null = null): Reply {
+export async function* listen(wanted: Filter, ctx: CallContext, kept: KeptStream | null = null, tasks: readonly FollowedTask[] = []): Reply {
   let filter = wanted;
   const inbox = new Inbox();
   const lines: WebSocket[] = [];
@@ -45,7 +47,8 @@ export async function* listen(wanted: Filter, ctx: CallContext, kept: KeptStream
     if (session) journal.attach(await open(() => platform.session(session.id), `https://session/stream?after=${kept?.after ?? ""}`, journal.heard));
     // The client may have left while the objects were asked.
     if (ctx.signal.aborted) inbox.close();
-    yield acknowledgement({ ...filter, uris: await honoured(filter.uris, ctx) });
+    const known = await Promise.all(tasks.map((task) => task.begin((text) => inbox.put([{ type: "task", task: text }]))));
+    yield acknowledgement({ ...filter, uris: await honoured(filter.uris, ctx) }, tasks.filter((_task, at) => known[at]).map(({ id }) => id));
     if (ctx.session) {
       const { missed } = yield* journal.begin();
       for (const notification of missed ?? []) if (await mayHear(notification, ctx)) yield notification;
@@ -55,7 +58,7 @@ export async function* listen(wanted: Filter, ctx: CallContext, kept: KeptStream
     for (let changes = await inbox.take(); changes !== null; changes = await inbox.take()) {
       for (const change of changes) if (await concerns(change, ctx)) yield journal.written(notificationOf(change));
       // A publish may have brought upstreams, or resources that were asked for.
-      if (changes.some(({ type }) => type !== "resource")) await upstreams.follow(filter);
+      if (changes.some(({ type }) => type !== "resource" && type !== "task")) await upstreams.follow(filter);
     }
     return { type: "complete", result: "{}" };
   } finally {
@@ -63,6 +66,7 @@ export async function* listen(wanted: Filter, ctx: CallContext, kept: KeptStream
     clearTimeout(first);
     clearInterval(recheck);
     for (const line of lines) line.close(1000);
+    for (const task of tasks) task.end();
     upstreams.close();
   }
 }
@@ -116,12 +120,13 @@ async function honoured(uris: string[], ctx: CallContext): Promise<string[]> {
   return uris.filter((uri) => tellsUpdates(ctx, snapshot, uri));
 }
 
-function acknowledgement(filter: Filter): Notification {
+function acknowledgement(filter: Filter, taskIds: string[]): Notification {
   const honoured = {
     ...(filter.tools && { toolsListChanged: true }),
     ...(filter.prompts && { promptsListChanged: true }),
     ...(filter.resources && { resourcesListChanged: true }),
     ...(filter.uris.length > 0 && { resourceSubscriptions: filter.uris }),
+    ...(taskIds.length > 0 && { taskIds }),
   };
   return { method: ACKNOWLEDGED, params: JSON.stringify({ notifications: honoured }) };
 }
@@ -130,6 +135,7 @@ const ACKNOWLEDGED = "notifications/subscriptions/acknowledged";
 
 function notificationOf(change: Change): Notification {
   if (change.type === "resource") return { method: "notifications/resources/updated", params: JSON.stringify({ uri: change.uri }) };
+  if (change.type === "task") return { method: "notifications/tasks", params: change.task };
   return { method: `notifications/${change.type}/list_changed`, params: "{}" };
 }
 

@@ -1,7 +1,13 @@
-import { Authority, createWorker, Hub, Once, Session, UpstreamSession } from "../../worker.ts";
+import { Authority, createWorker, Hub, Once, Session, Task as DeployedTask, UpstreamSession } from "../../worker.ts";
 import { CONFORMANCE } from "./fixtures/conformance.ts";
 
 /** The Worker of the local default: the deployed one, plus the builtins that the conformance workspace is made of. */
 export default createWorker(CONFORMANCE);
 
-export { Authority, Hub, Once, Session, UpstreamSession };
+class Task extends DeployedTask {
+  protected override builtins(): typeof CONFORMANCE {
+    return CONFORMANCE;
+  }
+}
+
+export { Authority, Hub, Once, Session, Task, UpstreamSession };

@@ -31,6 +31,7 @@ function forward(notification: Notification, task: Task): void {
 function resultOf(outcome: Outcome): JsonValue {
   if (outcome.type === "input_required") throw new GatewayError("unsupported", "the tool asks a question, which a flow cannot answer");
   if (outcome.type === "failed") throw new GatewayError("upstream", messageOf(outcome.error));
+  if (outcome.type === "task") throw new GatewayError("internal", "internal error", { cause: "a nested call became a task" });
   const result: JsonValue = JSON.parse(outcome.result);
   if (!isObject(result)) throw new GatewayError("upstream_invalid", "the tool's result is not an object");
   if (outcome.isError || result["isError"] === true) throw failureOf(result);

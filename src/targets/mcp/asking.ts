@@ -9,7 +9,7 @@ import { METHODS } from "../../protocol/methods.ts";
 import { mayAsk, noteAsked, noteQuiet, Surprise } from "./asks.ts";
 import type { Attempting } from "./attempt.ts";
 import { type ChannelTry, tryLeg } from "./channel-call.ts";
-import type { LegacyTry } from "./legacy.ts";
+import { type LegacyTry, TASK_RESULT } from "./legacy.ts";
 import { runParked } from "./parked.ts";
 
 /** What is called, and what is known of its asking. */
@@ -26,8 +26,10 @@ export interface Asking {
  * the client can be asked, else here. A question that comes here all the same is refused, and the tool's next call runs in an object.
  */
 export async function* askingAttempt(call: Call, ctx: CallContext, leg: LegacyTry | ChannelTry, { target, never }: Asking, askable: JsonObject, capabilities: JsonObject): Attempting {
-  if (Object.keys(askable).length === 0 || !METHODS.get(call.method)?.mrtr) return yield* tryLeg(call, ctx, leg);
-  const owner = ownerOf(target, call, ctx);
+  const isResult = call.method === TASK_RESULT;
+  if (Object.keys(askable).length === 0 || !(isResult || METHODS.get(call.method)?.mrtr)) return yield* tryLeg(call, ctx, leg);
+  // The result of a task is that of the call that made it.
+  const owner = ownerOf(target, { method: isResult ? "tools/call" : call.method }, ctx);
   // What was learnt against a version is forgotten with it: whoever says `never` again is believed again.
   const known = never === null ? owner : `${owner} ${never}`;
   if (!mayAsk(known, never !== null)) {
@@ -46,7 +48,7 @@ export async function* askingAttempt(call: Call, ctx: CallContext, leg: LegacyTr
 }
 
 /** Whose call it is and what it calls: a parked call goes on for no other. */
-export function ownerOf(target: Asking["target"], call: Call, ctx: CallContext): string {
+export function ownerOf(target: Asking["target"], call: Pick<Call, "method">, ctx: CallContext): string {
   return JSON.stringify([ctx.workspace.id, ctx.principal.id, target.upstream, call.method, target.name]);
 }
 

@@ -12,7 +12,7 @@ import { isOurs, parsed } from "./message.ts";
  */
 export type Attempt =
   | { type: "end"; outcome: Outcome }
-  | { type: "again"; why: "era" | "session" | "headers" | "connection"; error: GatewayError; meant?: Outcome };
+  | { type: "again"; why: "era" | "session" | "headers" | "tasks" | "connection"; error: GatewayError; meant?: Outcome };
 
 /** Notifications while a call runs, and how the try ended. */
 export type Attempting = AsyncGenerator<Notification, Attempt, void>;

@@ -1,20 +1,24 @@
 import type { Call, Notification, Outcome, Reply } from "../../model/call.ts";
 import type { HeaderParam, Target, ToolEntry, UpstreamEntry } from "../../model/catalog.ts";
 import type { CallContext, Snapshot } from "../../model/context.ts";
+import { editObject } from "../../lib/json.ts";
 import { GatewayError, toGatewayError } from "../../model/error.ts";
 import type { JsonObject } from "../../model/json.ts";
 import { MAX_RENEWALS, type OpenConnection, renewConnection } from "../../connections/vault.ts";
-import { askableIn } from "../../protocol/capabilities.ts";
+import { askableIn, declaresTasks } from "../../protocol/capabilities.ts";
 import { carriedExtensions, onlyReads } from "../../protocol/extensions.ts";
 import { METHODS } from "../../protocol/methods.ts";
 import { headerParamsOf } from "../../protocol/headers.ts";
 import { isModern, LEGACY } from "../../protocol/revisions.ts";
+import { taskId } from "../../tasks/id.ts";
 import type { Attempt, Attempting } from "./attempt.ts";
 import { type Asking, askingAttempt, ownerOf } from "./asking.ts";
 import { enter, type Verdict } from "./breakers.ts";
 import { mayBeChannel } from "./channel.ts";
 import { ERA_HORIZON_MS, type EraVerdict, rememberedEra, rememberEra } from "./eras.ts";
+import { drive, drivenIn, madeTask } from "./drive.ts";
 import { isFault } from "./errors.ts";
+import { hasTasks, taskAttempt } from "./legacy-task.ts";
 import { type Link, linkWith, secretOf } from "./link.ts";
 import { listedTool } from "./list.ts";
 import { tryModern } from "./modern.ts";
@@ -38,6 +42,10 @@ interface Journey {
   until: number;
   /** A session id the upstream no longer knows. */
   stale: string | null;
+  /** A modern upstream is told that the call may become a task. */
+  tasks: boolean;
+  /** The tool of a legacy upstream runs as a task only. */
+  asTask: boolean;
   /** The remembered era proved wrong: look again. */
   unsure: boolean;
 }
@@ -58,7 +66,7 @@ export async function* invokeMcp(target: McpTarget, call: Call, ctx: CallContext
     if (parked) return yield* resumeParked(parked, ownerOf(target, call, ctx), call, ctx);
     const entry = call.method === "tools/call" ? toolOf(snapshot, target, upstream, call) : null;
     const asking = { target, never: entry?.asks === "never" ? ctx.version.number : null };
-    const outcome = yield* travel(await journeyOf(call, ctx, upstream, entry, asking), isRepeatable(call, entry));
+    const outcome = yield* toItsEnd(await journeyOf(call, ctx, upstream, entry, asking), isRepeatable(call, entry));
     verdict = "well";
     return outcome;
   } catch (thrown) {
@@ -74,7 +82,28 @@ async function journeyOf(call: Call, ctx: CallContext, upstream: UpstreamEntry, 
   const secret = await secretOf(upstream, ctx);
   const link = linkWith(secret, upstream, ctx);
   const until = Math.min(ctx.deadline, link.now() + upstream.timeoutMs);
-  return { call: audible(call, ctx), ctx, upstream, secret, link, name: asking.target.name, params: entry?.headers ?? [], asking, until, stale: null, unsure: false };
+  const tasks = takesTasks(call, ctx) || call.method.startsWith("tasks/");
+  const asTask = entry?.runsAsTask === true;
+  return { call: audible(call, ctx), ctx, upstream, secret, link, name: asking.target.name, params: entry?.headers ?? [], asking, until, stale: null, tasks, asTask, unsure: false };
+}
+
+/** A task that the upstream makes of a call is handed on, under an id of ours, to a client that knows tasks; for any other one it is driven. */
+async function* toItsEnd(journey: Journey, repeatable: boolean): AsyncGenerator<Notification, Outcome, void> {
+  const { call, ctx, upstream } = journey;
+  const driven = drivenIn(call.requestState);
+  const outcome = driven ? null : yield* travel(journey, repeatable);
+  if (outcome && outcome.type !== "task") return outcome;
+  const task = driven ?? madeTask(outcome?.task ?? "{}");
+  if (outcome && takesTasks(call, ctx)) {
+    const id = await taskId(ctx, { upstream: upstream.id, task: task.id });
+    return { type: "task", task: editObject(outcome.task, { set: { taskId: JSON.stringify(id) } }) };
+  }
+  const { revision } = await eraOf(journey);
+  return yield* drive({ call, ctx, link: journey.link, revision }, task, driven && call.inputResponses);
+}
+
+function takesTasks(call: Call, ctx: CallContext): boolean {
+  return call.method === "tools/call" && ctx.depth === 0 && isModern(ctx.revision) && declaresTasks(call);
 }
 
 /**
@@ -92,9 +121,9 @@ async function* travel(journey: Journey, repeatable: boolean): AsyncGenerator<No
   for (;;) {
     let attempt: Attempt;
     try {
-      const { call, ctx, link, name, params, until } = journey;
+      const { call, ctx, link, name, params, until, tasks } = journey;
       const era = await eraOf(journey);
-      attempt = yield* isModern(era.revision) ? tryModern(call, ctx, { link, name, revision: era.revision, params, until }) : tryOld(journey, era);
+      attempt = yield* isModern(era.revision) ? tryModern(call, ctx, { link, name, revision: era.revision, params, until, tasks }) : tryOld(journey, era);
     } catch (thrown) {
       await renew(journey, thrown, renewals++);
       continue;
@@ -105,6 +134,7 @@ async function* travel(journey: Journey, repeatable: boolean): AsyncGenerator<No
     if (meant && !isModern((await eraOf(journey)).revision)) return meant;
     if (tried.some((earlier) => earlier.type === "again" && earlier.why === why) || (why === "connection" && !repeatable)) throw error;
     tried.push(attempt);
+    if (why === "tasks") journey.tasks = true;
     if (why === "headers") journey.params = await refreshedParams(journey, error);
   }
 }
@@ -118,7 +148,7 @@ async function renew(journey: Journey, thrown: unknown, renewals: number): Promi
 }
 
 async function* tryOld(journey: Journey, era: EraVerdict): Attempting {
-  const { call, ctx, upstream, link, name, until } = journey;
+  const { call, ctx, upstream, link, name, until, asTask } = journey;
   const askable = ctx.canAsk ? askableIn(call.capabilities, ctx.revision) : {};
   const extensions = carriedExtensions(call.capabilities.extensions);
   const capabilities = extensions ? { ...askable, extensions } : askable;
@@ -129,7 +159,11 @@ async function* tryOld(journey: Journey, era: EraVerdict): Attempting {
   if (!joined.ok && joined.foreign) return { type: "again", why: "era", error: joined.error };
   if (!joined.ok) throw joined.error;
   const { session } = joined;
-  const attempt = yield* askingAttempt(call, ctx, { link, name, key, session, until }, journey.asking, askable, capabilities);
+  const leg = { link, name, key, session, until };
+  const attempt =
+    asTask && hasTasks(session.state.capabilities)
+      ? yield* taskAttempt(call, ctx, leg, ctx.limits.taskTtlMs, journey.asking, askable, capabilities)
+      : yield* askingAttempt(call, ctx, leg, journey.asking, askable, capabilities);
   journey.stale = attempt.type === "again" && attempt.why === "session" ? session.state.id : null;
   return attempt;
 }

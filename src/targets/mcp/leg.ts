@@ -46,7 +46,7 @@ export type LegEnd =
 export type LegLine = { type: "notification"; notification: Notification } | LegEnd;
 
 /** A GatewayError as text carries it. */
-type Told = Omit<UpstreamSessionFailure, "ok" | "foreign"> & { wire: WireError };
+export type Told = Omit<UpstreamSessionFailure, "ok" | "foreign"> & { wire: WireError };
 
 export function told({ code, message, data, retryAfter, challenge, wire }: GatewayError): Told {
   return { code, message, data: data ?? null, retryAfter: retryAfter ?? null, ...(challenge && { challenge }), wire };
@@ -56,19 +56,19 @@ export function heard({ code, message, data, retryAfter, challenge, wire }: Told
   return new GatewayError(code, message, { wire, ...(data && { data }), ...(retryAfter !== null && { retryAfter }), ...(challenge && { challenge }) });
 }
 
-export function lineText(line: LegLine): string {
+export function lineText<Line = LegLine>(line: Line): string {
   return `${JSON.stringify(line)}\n`;
 }
 
 /** The lines of a leg as they come. */
-export async function* linesOf(parts: AsyncIterable<Uint8Array>): AsyncGenerator<LegLine, void> {
+export async function* linesOf<Line = LegLine>(parts: AsyncIterable<Uint8Array>): AsyncGenerator<Line, void> {
   const decoder = new TextDecoder();
   let pending = "";
   for await (const part of parts) {
     const [first = "", ...more] = decoder.decode(part, { stream: true }).split("\n");
     pending += first;
     for (const next of more) {
-      const line: LegLine = JSON.parse(pending);
+      const line: Line = JSON.parse(pending);
       yield line;
       pending = next;
     }

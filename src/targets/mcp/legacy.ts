@@ -2,7 +2,7 @@ import type { Call, LogLevel } from "../../model/call.ts";
 import { LOG_LEVELS } from "../../model/call.ts";
 import type { CallContext, UpstreamSessionState } from "../../model/context.ts";
 import type { JsonText } from "../../model/json.ts";
-import { within } from "../../lib/clock.ts";
+import { pause, within } from "../../lib/clock.ts";
 import { discard, send } from "../../lib/egress.ts";
 import { elementsOf, memberOf } from "../../lib/json.ts";
 import { HOP_CODES } from "../../protocol/failures.ts";
@@ -36,6 +36,8 @@ export interface LegacyTry {
   key: string;
   session: KnownSession;
   until: number;
+  /** Of a tool that runs as a task: how long the upstream is to keep it, in ms. */
+  taskMs?: number;
   /** Who answers what the upstream asks in the middle of the call; absent: nobody. */
   asker?: Asker;
   /** Questions are also heard on the session's own stream: servers on the v1 SDK ask there when they do not say for which call. */
@@ -58,12 +60,14 @@ export type TryContext = Pick<CallContext, "signal" | "onCut" | "revision" | "wa
  * One POST to a legacy upstream in its session, and the reading of its answer over as many streams as it takes. A disconnect is
  * no cancellation there: `notifications/cancelled` is posted first, then the stream is closed (MCP 2025-11-25, cancellation).
  */
-export async function* tryLegacy(call: Call, ctx: TryContext, { link, name, key, session, until, asker, aside = false }: LegacyTry): Attempting {
+export async function* tryLegacy(call: Call, ctx: TryContext, { link, name, key, session, until, taskMs, asker, aside = false }: LegacyTry): Attempting {
   const { state } = session;
-  const request = legacyRequest(call, name);
+  const request = legacyRequest(call, name, taskMs ?? null);
+  const stop = () => (call.method === TASK_RESULT ? cancelTask(link, state, name, ctx) : cancel(link, state, request, ctx));
   const leave = await link.gate?.enter(ctx);
-  let begun = false;
-  const watch = new Watch(link, ctx, { until, onCancel: () => (begun ? cancel(link, state, request, ctx) : Promise.resolve()) });
+  // A task runs already when its result is asked for.
+  let begun = call.method === TASK_RESULT;
+  const watch = new Watch(link, ctx, { until, onCancel: () => (begun ? stop() : Promise.resolve()) });
   let finished = false;
   const over = new AbortController();
   try {
@@ -94,7 +98,7 @@ export async function* tryLegacy(call: Call, ctx: TryContext, { link, name, key,
     leave?.();
     over.abort();
     // Left early without a signal (the caller stopped reading): the upstream still has to be told.
-    if (begun && !finished && !watch.signal.aborted) ctx.waitUntil(cancel(link, state, request, ctx));
+    if (begun && !finished && !watch.signal.aborted) ctx.waitUntil(stop());
     watch.close();
   }
 }
@@ -188,27 +192,22 @@ export function answerRequest(question: Question, ctx: TryContext, link: Link, s
   ctx.waitUntil(post(errorText(id, METHOD_NOT_FOUND, `this client does not offer ${method}`)));
 }
 
+/** Asks for the result of a task, and waits for it (MCP 2025-11-25, tasks). */
+export const TASK_RESULT = "tasks/result";
+
+/** Giving up the request for a result does not end the task. */
+async function cancelTask(link: Link, state: UpstreamSessionState, taskId: string, ctx: TryContext): Promise<void> {
+  const told = notify(link, state, plainRequest("tasks/cancel", { taskId }, null).body, AbortSignal.timeout(NOTICE_MS)).catch(ignore);
+  ctx.waitUntil(told);
+  await told;
+}
+
 export async function cancel(link: Link, state: UpstreamSessionState, request: UpstreamRequest, ctx: TryContext): Promise<void> {
   const params = { requestId: request.id, reason: ctx.signal.aborted ? "the caller cancelled" : "the caller stopped waiting" };
   const message = JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params });
   const told = notify(link, state, message, AbortSignal.timeout(NOTICE_MS)).catch(ignore);
   ctx.waitUntil(told);
   await told;
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", stop);
-      resolve();
-    }, ms);
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    if (signal.aborted) stop();
-    else signal.addEventListener("abort", stop, { once: true });
-  });
 }
 
 function ignore(): void {}

@@ -17,14 +17,18 @@ const MAX_TTL_MS = 24 * 60 * 60 * 1000;
 export function resultOutcome(result: JsonText, members: Members, call: Call, modern: boolean): Outcome {
   const type = modern ? resultType(members.raw("result", "resultType")) : "complete";
   if (type === "input_required") return inputRequired(members);
+  if (type === "task" && call.method !== "tools/call") throw invalidAnswer("only a tool call can become a task");
   const meta = members.raw("result", "_meta");
   const carried = meta === null ? null : carriedMeta(meta);
-  const hop = METHODS.has(call.method) ? HOP_MEMBERS : ["resultType"];
+  // How long a task is kept is not how long an answer may be (ext-tasks, Task).
+  const isTask = type === "task" || call.method.startsWith("tasks/");
+  const hop = METHODS.has(call.method) && !isTask ? HOP_MEMBERS : ["resultType"];
   const drop = meta !== null && carried === null ? [...hop, "_meta"] : hop;
   const set: Record<string, Change> = carried === null || carried === meta ? {} : { _meta: carried };
   // An extension's result says for itself how long it is good for; for whom is known here.
   if (!METHODS.has(call.method)) set.cacheScope = (was) => was && '"private"';
   const edited = editObject(result, { drop, set });
+  if (type === "task") return { type, task: edited };
   const outcome: Outcome = { type: "complete", result: edited };
   if (members.raw("result", "isError") === "true") outcome.isError = true;
   // Reads are authorized caller by caller, so nothing read through us is public, whatever the upstream thinks.
@@ -45,13 +49,14 @@ export function errorOutcome(error: JsonText, code: number, call: Call, clientRe
 }
 
 /** Absent means complete (MCP 2026-07-28, results: answers of older servers). */
-function resultType(raw: JsonText | null): "complete" | "input_required" {
+function resultType(raw: JsonText | null): "complete" | "input_required" | "task" {
   const type = raw === null ? "complete" : parsed(raw);
-  if (type === "complete" || type === "input_required") return type;
+  if (type === "complete" || type === "input_required" || type === "task") return type;
   throw invalidAnswer("the kind of its result is unknown");
 }
 
-function inputRequired(members: Members): Outcome {
+/** What `result` of the message asks for. */
+export function inputRequired(members: Members): Extract<Outcome, { type: "input_required" }> {
   const asked = parsed(members.raw("result", "inputRequests")) ?? {};
   const state = parsed(members.raw("result", "requestState"));
   if (!isObject(asked) || (state !== undefined && typeof state !== "string")) throw invalidAnswer("what it asks for cannot be read");

@@ -44,13 +44,16 @@ export function modernRequest(call: Call, name: string, revision: string, capabi
   return { id, progressToken, headers, body: bodyOf(id, call, name, rounds, metaOf(call, envelope, progressToken, trace)) };
 }
 
-/** The request for a legacy upstream: no envelope, no `Mcp-*` headers but those of its session, which the sender adds. */
-export function legacyRequest(call: Call, name: string): UpstreamRequest {
+/**
+ * The request for a legacy upstream: no envelope, no `Mcp-*` headers but those of its session, which the sender adds. `taskMs`: it is to run as a task
+ * that is kept for so long (MCP 2025-11-25, tasks).
+ */
+export function legacyRequest(call: Call, name: string, taskMs: number | null = null): UpstreamRequest {
   const id = crypto.randomUUID();
   const progressToken = call.progressToken === null ? null : crypto.randomUUID();
   const trace = childOf(call);
   const headers = { "content-type": "application/json", accept: ACCEPT_BOTH, ...trace };
-  return { id, progressToken, headers, body: bodyOf(id, call, name, [], metaOf(call, [], progressToken, trace)) };
+  return { id, progressToken, headers, body: bodyOf(id, call, name, taskMs === null ? [] : [`"task":{"ttl":${taskMs}}`], metaOf(call, [], progressToken, trace)) };
 }
 
 /** A request with parameters of our own, for discovery and lists. */
@@ -67,7 +70,7 @@ export function plainRequest(method: string, params: JsonObject, revision: strin
 }
 
 function bodyOf(id: string, call: Call, name: string, rounds: string[], meta: string | null): JsonText {
-  const members = METHODS.has(call.method) ? [subjectOf(call, name)] : [];
+  const members = METHODS.has(call.method) || call.method.startsWith("tasks/") ? [subjectOf(call, name)] : [];
   if (METHODS.has(call.method) && call.raw.arguments !== null) members.push(`"arguments":${call.raw.arguments}`);
   if (call.raw.rest !== undefined) members.push(membersIn(call.raw.rest));
   members.push(...rounds);
@@ -78,6 +81,7 @@ function bodyOf(id: string, call: Call, name: string, rounds: string[], meta: st
 /** The member that says what is called, by the upstream's own name. */
 function subjectOf(call: Call, name: string): string {
   if (call.method === "resources/read") return `"uri":${JSON.stringify(name)}`;
+  if (call.method.startsWith("tasks/")) return `"taskId":${JSON.stringify(name)}`;
   if (call.method !== "completion/complete") return `"name":${JSON.stringify(name)}`;
   const ref = isObject(call.params.ref) ? call.params.ref : {};
   return `"ref":${JSON.stringify({ ...ref, ...(ref.type === "ref/prompt" ? { name } : { uri: name }) })}`;
