@@ -87,9 +87,9 @@ export class Listener {
   }
 
   /** Resolves when the acknowledgement is there. */
-  static async open(place: Place, notifications: JsonObject = { toolsListChanged: true }): Promise<Listener> {
+  static async open(place: Place, notifications: JsonObject = { toolsListChanged: true }, _meta: JsonObject = {}): Promise<Listener> {
     const stop = new AbortController();
-    const response = await fetch(place.endpoint, { ...modernRequest(place, "subscriptions/listen", { notifications }, "listen"), signal: stop.signal });
+    const response = await fetch(place.endpoint, { ...modernRequest(place, "subscriptions/listen", { notifications, _meta }, "listen"), signal: stop.signal });
     if (!response.body || response.status !== 200) throw new Error(`cannot listen: ${response.status} ${await response.text()}`);
     const listener = new Listener(response.body, stop);
     await listener.heard(1);
@@ -160,7 +160,7 @@ export function getStream(place: Place, headers: Record<string, string>, signal?
 }
 
 function modernRequest(place: Place, method: string, params: JsonObject, id: JsonValue): { method: string; headers: Record<string, string>; body: string } {
-  const subject = params.name ?? params.uri;
+  const subject = params.name ?? params.uri ?? params.taskId;
   const _meta = { "io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}, ...(isObject(params._meta) && params._meta) };
   return {
     method: "POST",

@@ -134,8 +134,9 @@ test("a vendor's method is called by who may call, once, and not by who may only
 test("one to one a server's extensions are its own, in the workspace those that work for all alike", async () => {
   const extensionsOf = (answer: Answer) => Object(resultOf(answer).capabilities).extensions;
   const carried = { [UI]: {}, [SKILLS]: { directoryRead: true } };
-  expect(extensionsOf(await modern(own("legacy"), "server/discover"))).toEqual(carried);
-  expect(extensionsOf(await modern(workspace, "server/discover"))).toEqual({ [UI]: {} });
+  const tasks = { "io.modelcontextprotocol/tasks": {} };
+  expect(extensionsOf(await modern(own("legacy"), "server/discover"))).toEqual({ ...carried, ...tasks });
+  expect(extensionsOf(await modern(workspace, "server/discover"))).toEqual({ [UI]: {}, ...tasks });
   const handshake = (protocolVersion: string) => legacy(own("modern"), "initialize", { protocolVersion, capabilities: {}, clientInfo: { name: "t", version: "1" } }, null);
   expect(extensionsOf(await handshake("2025-11-25"))).toEqual(carried);
   expect(extensionsOf(await handshake("2025-06-18"))).toBeUndefined();

@@ -178,10 +178,12 @@ const ROWS: [string, Post, string][] = [
   ["Mcp-Name badly padded", { headers: { ...CALL, "Mcp-Name": "=?base64?ZWNobw?=" }, body: call() }, "400 -32020"],
   ["Mcp-Name for prompts/get", { headers: headersFor("prompts/get"), body: request("prompts/get", { name: "p", _meta: META }) }, "400 -32020"],
   ["Mcp-Name is the uri", { headers: headersFor("resources/read", "test://a"), body: request("resources/read", { uri: "test://a", _meta: META }) }, "modern"],
+  ["Mcp-Name is the task's id", { headers: headersFor("tasks/get", "t"), body: request("tasks/get", { taskId: "t", _meta: META }) }, "modern"],
+  ...["tasks/get", "tasks/update", "tasks/cancel"].map((method): [string, Post, string] => [`another Mcp-Name for ${method}`, { headers: headersFor(method, "u"), body: request(method, { taskId: "t", inputResponses: {}, _meta: META }) }, "400 -32020"]),
   ["Mcp-Name where none is asked for", { headers: { ...LIST, "Mcp-Name": "whatever" }, body: list() }, "modern"],
 
   // methods
-  ...["ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe", "tasks/get", "tasks/list", "tasks/result", "tasks/update", "tasks/cancel", "nonsense", "tasks/nonsense", "resources/nonsense", "", "constructor", "__proto__"].map(
+  ...["ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe", "tasks/list", "tasks/result", "nonsense", "tasks/nonsense", "resources/nonsense", "", "constructor", "__proto__"].map(
     (method): [string, Post, string] => [`modern ${method || "empty"}`, { headers: headersFor(method), body: request(method, { _meta: META }) }, "404 -32601"],
   ),
   ["discover", { headers: headersFor("server/discover"), body: request("server/discover", { _meta: META }) }, "modern"],
@@ -199,6 +201,9 @@ const ROWS: [string, Post, string][] = [
   ["completion of an unknown ref", { headers: headersFor("completion/complete"), body: request("completion/complete", { ref: { type: "ref/tool", name: "x" }, argument: { name: "a", value: "" }, _meta: META }) }, "200 -32602"],
   ["completion of a prompt", { headers: headersFor("completion/complete"), body: request("completion/complete", { ref: { type: "ref/prompt", name: "x" }, argument: { name: "a", value: "" }, context: { arguments: { b: "c" } }, _meta: META }) }, "modern"],
   ["listen without a filter", { headers: headersFor("subscriptions/listen"), body: request("subscriptions/listen", { _meta: META }) }, "200 -32602"],
+  ["a task without an id", { headers: headersFor("tasks/get", "t"), body: request("tasks/get", { _meta: META }) }, "200 -32602"],
+  ["an update of a task without answers", { headers: headersFor("tasks/update", "t"), body: request("tasks/update", { taskId: "t", _meta: META }) }, "200 -32602"],
+  ["listen with odd tasks", { headers: headersFor("subscriptions/listen"), body: request("subscriptions/listen", { notifications: { taskIds: "t" }, _meta: META }) }, "200 -32602"],
   ["listen with odd uris", { headers: headersFor("subscriptions/listen"), body: request("subscriptions/listen", { notifications: { resourceSubscriptions: [1] }, _meta: META }) }, "200 -32602"],
   ["listen", { headers: headersFor("subscriptions/listen"), body: request("subscriptions/listen", { notifications: { toolsListChanged: true }, _meta: META }) }, "modern"],
   ["input responses a list", { headers: CALL, body: call({ name: "echo", inputResponses: [] }) }, "200 -32602"],

@@ -45,6 +45,9 @@ const NOTIFICATIONS: Readonly<Record<string, [sender: Sender | "both", definitio
 /** Methods whose modern result may be a question (MCP 2026-07-28, multi round-trip requests). */
 const ASKING = ["tools/call", "prompts/get", "resources/read"];
 
+/** What the schema of the Tasks extension calls results; a tool call may be answered with a task as well. */
+const TASKS: Readonly<Record<string, string>> = { "tasks/get": "GetTaskResult", "tasks/update": "UpdateTaskResult", "tasks/cancel": "CancelTaskResult" };
+
 /**
  * What is wrong with a message that `sender` sent on a hop of `revision`, by the official schema; [] when nothing is. `asked`: the method of the
  * request that a response answers; null where that is not known.
@@ -72,7 +75,11 @@ function resultProblems(revision: string, result: JsonObject, asked: string | nu
     const extra = definition === "EmptyResult" ? Object.keys(result).filter((name) => name !== "_meta") : [];
     return [...misfit(revision, definition, result), ...[...new Set([...foreign, ...extra])].map((name) => `${name} has no place in a result of ${revision}`)];
   }
+  const ofTask = TASKS[asked ?? ""];
+  if (ofTask !== undefined) return misfit("ext-tasks", ofTask, result);
   switch (result.resultType) {
+    case "task":
+      return asked === "tools/call" ? misfit("ext-tasks", "CreateTaskResult", result) : [`${asked} cannot be answered with a task`];
     case "complete":
       return misfit(revision, definition, result);
     case "input_required":

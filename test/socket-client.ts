@@ -47,7 +47,7 @@ export class SocketClient {
     const { progressToken } = options;
     const own = isObject(params._meta) ? params._meta : {};
     const _meta = { ...ENVELOPE, ...own, ...(progressToken === undefined ? {} : { progressToken }) };
-    const named = params.name ?? params.uri;
+    const named = params.name ?? params.uri ?? params.taskId;
     const headers = { "mcp-protocol-version": MODERN, "mcp-method": method, ...(typeof named === "string" ? { "mcp-name": headerValue(named) } : {}) };
     return this.#send(message(method, { ...params, _meta }, options), headers, options);
   }

@@ -114,6 +114,7 @@ const CACHES = [
   "src/targets/mcp/eras.ts",
   "src/targets/mcp/places.ts",
   "src/targets/mcp/sessions.ts",
+  "src/tasks/quick.ts",
 ];
 
 test("module state lives in the named caches only", () => {

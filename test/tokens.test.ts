@@ -54,7 +54,7 @@ test.each([
 });
 
 test("only calling a tool, or what nobody here knows, needs more than reading", () => {
-  for (const method of ["tools/call", "com.acme/do"]) expect(scopeOf(method)).toBe("mcp:call");
+  for (const method of ["tools/call", "tasks/update", "tasks/cancel", "com.acme/do"]) expect(scopeOf(method)).toBe("mcp:call");
   for (const method of ["tools/list", "prompts/get", "resources/read", "server/discover", "ping", "skills/list", "made-up", "tasks/get"]) expect(scopeOf(method)).toBe("mcp:read");
 });
 

@@ -15,7 +15,7 @@ export const REQUIREMENTS: readonly Revision[] = ["2026-07-28", "2025-11-25"];
 export interface ScenarioResult {
   scenario: string;
   passed: boolean;
-  /** An optional extension of the protocol: reported, never judged. */
+  /** An optional extension of the protocol: reported, judged only where it is offered. */
   extension: boolean;
   /** Failed checks of a failed scenario; of a passed one, what the specification only recommends (SHOULD). */
   findings: string[];

@@ -6,8 +6,8 @@ import { FEATURES } from "./features.ts";
 import { Stage } from "./stage.ts";
 import { blankOf, cellName } from "./table.ts";
 
-/** Few enough that every list has more than one page. */
-const LIMITS = JSON.stringify({ pageItems: 10 });
+/** Few enough that every list has more than one page; and nobody waits long for a task. */
+const LIMITS = JSON.stringify({ pageItems: 10, taskAfterMs: 500 });
 
 /** Runs all cells that have this behind the gateway, as one test each: the columns beside each other, the cells of a column in turn. */
 export function runCells(back: Back): void {

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { isObject, type JsonValue } from "../../src/model/json.ts";
+import { isObject, type JsonObject, type JsonValue } from "../../src/model/json.ts";
 import { until } from "../until.ts";
 import { APP, LOGIN_URL, PNG, VENDOR_KEY } from "../upstreams/catalogue.ts";
 import { BACKS, MODERN, REVISIONS, type Revision, SPOKEN } from "./columns.ts";
@@ -274,10 +274,19 @@ export const FEATURES: readonly Feature[] = [
     },
   },
   {
-    // Filled in by its tests once tasks exist: ours to clients, and those of an upstream.
-    name: "tasks",
-    blanks: since("2025-11-25", "tasks came with 2025-11-25 (utilities, tasks)"),
-    run: null,
+    name: "tasks: a long call is looked at, and cancelled",
+    blanks: [before(MODERN, "the tasks of 2025-11-25 were an experiment: those of upstreams are driven (`test/tasks.test.ts`), clients are offered none")],
+    run: async (stage) => {
+      const cancelled = stage.behind.cancelled();
+      const _meta = { ...stage.envelope(), "io.modelcontextprotocol/clientCapabilities": { extensions: { "io.modelcontextprotocol/tasks": {} } } };
+      const ask = async (method: string, params: JsonObject) => Object(Object(await stage.post({ jsonrpc: "2.0", id: method, method, params: { ...params, _meta } })).result);
+      const { resultType, taskId } = await ask("tools/call", { name: "slow" });
+      expect(resultType).toBe("task");
+      expect(await ask("tasks/get", { taskId })).toMatchObject({ taskId, status: "working" });
+      expect(await ask("tasks/cancel", { taskId })).toMatchObject({ resultType: "complete" });
+      await until(() => stage.behind.cancelled() === cancelled + 1);
+      expect(await ask("tasks/get", { taskId })).toMatchObject({ taskId, status: "cancelled" });
+    },
   },
   {
     name: "an upstream's stream is resumed",

@@ -57,7 +57,7 @@ export class Stage {
   async post(body: JsonValue): Promise<JsonValue> {
     const { revision } = this.column;
     const { method, params } = isObject(body) ? body : {};
-    const name = isObject(params) ? params.name : undefined;
+    const name = isObject(params) ? (params.name ?? params.taskId) : undefined;
     const modern = { "mcp-method": String(method), ...(typeof name === "string" && { "mcp-name": name }) };
     const headers = {
       "content-type": "application/json",

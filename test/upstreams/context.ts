@@ -67,6 +67,7 @@ export function bench(url: string, own: { limits?: Partial<Record<keyof Limits, 
       return { open: (spec, stale) => keeper.open(spec, stale), fetch: missing };
     },
     once: missing,
+    task: missing,
     builtins: new Map(),
     now: own.now ?? Date.now,
   };

@@ -3,7 +3,7 @@ import { CONFORMANCE } from "../../src/dev/worker/fixtures/conformance.ts";
 import type { Notification } from "../../src/model/call.ts";
 import type { AuditBatch, Builtin } from "../../src/model/context.ts";
 import type { Env } from "../../src/platform.ts";
-import { Authority, createWorker, Hub as RealHub, Once as RealOnce, Session, UpstreamSession } from "../../src/worker.ts";
+import { Authority, createWorker, Hub as RealHub, Once as RealOnce, Session, Task as RealTask, UpstreamSession } from "../../src/worker.ts";
 
 /*
  * The local Worker with builtins that a test can watch, a clock it can set ahead, a Hub that is slow and says how many listen, and a queue that
@@ -64,7 +64,14 @@ function progress(value: number, message: string): Notification {
   return { method: "notifications/progress", params: JSON.stringify({ progress: value, message }) };
 }
 
-const worker = createWorker(new Map([...CONFORMANCE, ...BUILTINS.map((builtin): [string, Builtin] => [`watched/${nameOf(builtin)}`, builtin])]));
+const ALL: ReadonlyMap<string, Builtin> = new Map([...CONFORMANCE, ...BUILTINS.map((builtin): [string, Builtin] => [`watched/${nameOf(builtin)}`, builtin])]);
+const worker = createWorker(ALL);
+
+export class Task extends RealTask {
+  protected override builtins(): typeof ALL {
+    return ALL;
+  }
+}
 
 function nameOf(builtin: Builtin): string {
   return "name" in builtin.definition ? String(builtin.definition.name) : "";
