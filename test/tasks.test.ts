@@ -282,10 +282,13 @@ describe("a task", () => {
     const { inputRequests } = await reached(asking.id, "input_required");
     await send("tasks/update", { taskId: asking.id, inputResponses: Object.fromEntries(Object.keys(Object(inputRequests)).map((key) => [key, accept("Ann")])) }).answer();
     expect(await get(asking.id)).toMatchObject({ status: "failed", error: { data: { reason: "outcome_unknown" } } });
-    const early = call("up_ask", { args: { lose: "early" } });
+    // The first Worker leaves time for that.
+    const first = new SocketClient(workspace);
+    const early = call("up_ask", { by: first, args: { lose: "early" } });
     await upstream.call();
     expect((await early.answer()).result).toMatchObject({ isError: true, _meta: { "causeway/error": { reason: "outcome_unknown" } } });
     expect(upstream.calls()).toBe(before + 3);
+    first.close();
   });
 
   test("ends within ten seconds when its caller's right is taken away", async () => {

@@ -27,7 +27,7 @@ class Task extends RealTask {
   override async fetch(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
     if (pathname === "/call") this.#dies = /"lose":"([^"]+)"/.exec(await request.clone().text())?.[1] ?? null;
-    if (this.#dies === "early" && pathname === "/call") setTimeout(() => this.ctx.abort(), 50);
+    if (this.#dies === "early" && pathname === "/call") setTimeout(() => this.ctx.abort(), 2_000);
     return super.fetch(request);
   }
 
