@@ -1,8 +1,9 @@
 import { currentSnapshot } from "../catalog/freshness.ts";
 import { movedUris } from "../catalog/moved.ts";
 import { editObject } from "../lib/json.ts";
+import { reach } from "../lib/reach.ts";
 import { bareCall, type Call, type Outcome, type Reply } from "../model/call.ts";
-import type { CallContext } from "../model/context.ts";
+import type { CallContext, TaskApi } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
 import { isObject, type JsonObject, type JsonText } from "../model/json.ts";
 import { declaresTasks, tasksNeeded } from "../protocol/capabilities.ts";
@@ -19,12 +20,13 @@ import { linkedAs } from "./uris.ts";
 
 const ACKNOWLEDGED: Outcome = { type: "complete", result: "{}" };
 
-type UpstreamPlace = Exclude<TaskPlace, { object: string }>;
+type OwnPlace = Extract<TaskPlace, { object: string }>;
+type UpstreamPlace = Exclude<TaskPlace, OwnPlace>;
 
 export async function* getTask(call: Call, ctx: CallContext): Reply {
   const place = await placeOf(call, ctx);
   if (!("object" in place)) return yield* relayed(place, call, ctx);
-  const view = await ctx.platform.task(place.object).look(ownerOf(ctx), 0);
+  const view = await asked(place, ctx, (task) => task.look(ownerOf(ctx), 0));
   if (!view) throw unknown();
   return { type: "complete", result: detailedText(idOf(call), view) };
 }
@@ -32,15 +34,20 @@ export async function* getTask(call: Call, ctx: CallContext): Reply {
 export async function* updateTask(call: Call, ctx: CallContext): Reply {
   const place = await placeOf(call, ctx);
   if (!("object" in place)) return yield* relayed(place, call, ctx);
-  if (!(await ctx.platform.task(place.object).update(ownerOf(ctx), answersOf(call) ?? {}))) throw unknown();
+  if (!(await asked(place, ctx, (task) => task.update(ownerOf(ctx), answersOf(call) ?? {})))) throw unknown();
   return ACKNOWLEDGED;
 }
 
 export async function* cancelTask(call: Call, ctx: CallContext): Reply {
   const place = await placeOf(call, ctx);
   if (!("object" in place)) return yield* relayed(place, call, ctx);
-  if (!(await ctx.platform.task(place.object).cancel(ownerOf(ctx)))) throw unknown();
+  if (!(await asked(place, ctx, (task) => task.cancel(ownerOf(ctx))))) throw unknown();
   return ACKNOWLEDGED;
+}
+
+/** All that is asked of a task may be asked twice. */
+function asked<T>({ object }: OwnPlace, { platform, limits }: CallContext, question: (task: TaskApi) => Promise<T>): Promise<T> {
+  return reach(() => question(platform.task(object)), limits.connectMs);
 }
 
 /** The tasks that a listener asks for, as far as they can be this caller's. */
@@ -49,7 +56,7 @@ export async function followed(ids: string[], call: Call, ctx: CallContext): Pro
   const placed = await Promise.all(ids.map(async (id) => ({ id, place: await taskPlace(ctx, id) })));
   return placed.flatMap(({ id, place }) => {
     if (place === null) return [];
-    return "object" in place ? new OwnTask(id, ctx.platform.task(place.object), ownerOf(ctx)) : new UpstreamTask(id, () => lookUp(place, id, call, ctx));
+    return "object" in place ? new OwnTask(id, () => ctx.platform.task(place.object), ownerOf(ctx)) : new UpstreamTask(id, () => lookUp(place, id, call, ctx));
   });
 }
 

@@ -1,4 +1,5 @@
 import { memberOf } from "../lib/json.ts";
+import { twice } from "../lib/reach.ts";
 import type { TaskApi, TaskView } from "../model/context.ts";
 import type { JsonText, JsonValue } from "../model/json.ts";
 import { detailedText, isOver } from "../tasks/view.ts";
@@ -15,19 +16,19 @@ export interface FollowedTask {
 /** A task of ours: its object tells. */
 export class OwnTask implements FollowedTask {
   readonly id: string;
-  readonly #task: Pick<TaskApi, "fetch" | "look">;
+  readonly #task: () => Pick<TaskApi, "fetch" | "look">;
   readonly #owner: string;
   #line: WebSocket | null = null;
   #ended = false;
 
-  constructor(id: string, task: Pick<TaskApi, "fetch" | "look">, owner: string) {
+  constructor(id: string, task: () => Pick<TaskApi, "fetch" | "look">, owner: string) {
     this.id = id;
     this.#task = task;
     this.#owner = owner;
   }
 
   async begin(heard: (task: JsonText) => void): Promise<boolean> {
-    if (!(await this.#task.look(this.#owner, 0))) return false;
+    if (!(await twice(() => this.#task().look(this.#owner, 0)))) return false;
     let last: TaskView | null = null;
     const line = await lineTo(this.#task, `https://task/watch?owner=${encodeURIComponent(this.#owner)}`, (text) => {
       const view: TaskView = JSON.parse(text);

@@ -1,3 +1,4 @@
+import { twice } from "../lib/reach.ts";
 import type { Call, Outcome, Reply } from "../model/call.ts";
 import type { ToolEntry } from "../model/catalog.ts";
 import type { Builtin, CallContext, TaskApi, TaskView } from "../model/context.ts";
@@ -60,12 +61,18 @@ function stillRunning(run: string, advice: string, isError: boolean): Outcome {
 async function* waitForRun(call: Call, ctx: CallContext): Reply {
   const args = isObject(call.params.arguments) ? call.params.arguments : {};
   const place = await taskPlace(ctx, String(args.run));
-  const task = place && "object" in place ? ctx.platform.task(place.object) : null;
+  if (place === null || !("object" in place)) throw unknown();
+  const task = () => ctx.platform.task(place.object);
+  const { inputResponses } = call;
   const owner = ownerOf(ctx);
-  if (call.inputResponses !== null) await task?.update(owner, call.inputResponses);
-  const view = (await task?.look(owner, waitOf(args.seconds, ctx))) ?? null;
-  if (view === null || place === null || task === null) throw new GatewayError("not_found", "there is no such run, or none any more");
-  return outcomeOf(view, await taskId(ctx, place), call, ctx, task);
+  if (inputResponses !== null) await twice(() => task().update(owner, inputResponses));
+  const view = await twice(() => task().look(owner, waitOf(args.seconds, ctx)));
+  if (view === null) throw unknown();
+  return outcomeOf(view, await taskId(ctx, place), call, ctx, task());
+}
+
+function unknown(): GatewayError {
+  return new GatewayError("not_found", "there is no such run, or none any more");
 }
 
 function waitOf(seconds: JsonValue | undefined, { limits, deadline, platform }: CallContext): number {
