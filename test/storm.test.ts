@@ -13,7 +13,9 @@ const CALLS = 1_000;
 /** Calls in between that nobody cancels. */
 const SPARED = 50;
 const SESSIONS = 10;
-const FOREVER = 60_000;
+const FOREVER = 240_000;
+/** As long as the thousandth call may take to arrive. */
+const FIRST_BYTE_MS = 120_000;
 /** What the gateway lets through to one upstream at once; the second Worker no more than this. */
 const MOST = 256;
 const FEW = 4;
@@ -30,7 +32,8 @@ let there: Place;
 
 beforeAll(async () => {
   upstreams = await Promise.all(Array.from({ length: 5 }, startCounting));
-  gateway = await startGateway({ entry: WATCHED, vars: { LIMITS: JSON.stringify({ upstreamConcurrency: MOST }) }, second: { vars: { LIMITS: JSON.stringify({ upstreamConcurrency: FEW }) } } });
+  const limits = (upstreamConcurrency: number) => ({ LIMITS: JSON.stringify({ upstreamConcurrency, firstByteMs: FIRST_BYTE_MS }) });
+  gateway = await startGateway({ entry: WATCHED, vars: limits(MOST), second: { vars: limits(FEW) } });
   workspace = await gateway.createWorkspace();
   await workspace.api("POST", "/builtins", { set: "watched" });
   for (const [nth, { url }] of upstreams.entries()) await workspace.api("POST", "/upstreams", { slug: `up${nth}`, url });

@@ -1,10 +1,10 @@
-import { createMcpHandler, fromJsonSchema, McpServer } from "@modelcontextprotocol/server";
+import { createMcpHandler, McpServer } from "@modelcontextprotocol/server";
+import { z } from "zod";
 
-/** The official SDK's stateless handler with one tool. */
+/** The official SDK's stateless handler with one tool, its schema written in zod as the SDK's users write theirs. */
 const handler = createMcpHandler(() => {
-  const server = new McpServer({ name: "sdk", version: "1" }, { capabilities: { tools: {} } });
-  const inputSchema = fromJsonSchema<{ text: string }>({ type: "object", properties: { text: { type: "string" } }, required: ["text"] });
-  server.registerTool("echo", { description: "Echo", inputSchema }, ({ text }) => ({ content: [{ type: "text", text }] }));
+  const server = new McpServer({ name: "sdk", version: "1" });
+  server.registerTool("echo", { description: "Echo", inputSchema: z.object({ text: z.string() }) }, ({ text }) => ({ content: [{ type: "text", text }] }));
   return server;
 });
 
