@@ -188,7 +188,7 @@ describe("the stream of a call", () => {
 });
 
 describe("the session's own stream", () => {
-  test("tells what happened while its client was away, and nothing twice", async () => {
+  test("tells what happened while its client was away, and rather twice than not at all", async () => {
     const session = await openSession(workspace);
     await legacy(workspace, "resources/subscribe", { uri: RESOURCE }, session);
     const stream = await Listener.get(workspace, session);
@@ -202,9 +202,11 @@ describe("the session's own stream", () => {
     await until(async () => Number(await tell("stored", objectOf(session))) >= 5);
     const again = await Listener.get(there, session, lastEventId);
     expect(await again.heard(1)).toEqual([TOOLS]);
+    // What the stream before was about to say, the object cannot know: it may be told again.
     await announce("prompt");
-    expect(await again.heard(2)).toEqual([TOOLS, PROMPTS]);
-    expect(again.lastEventId).toBe("g.3");
+    await until(() => again.messages.some(({ method }) => method === PROMPTS.method));
+    const ids = [...again.text.matchAll(/^id: g\.(\d+)$/gm)].map(([, number]) => Number(number));
+    expect(ids).toEqual(ids.map((_id, at) => at + 1));
     again.close();
   });
 

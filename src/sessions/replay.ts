@@ -12,10 +12,14 @@ const SOCKET = "socket";
 /** The one stream of all WebSocket connections of a session. */
 const SOCKET_STREAM = "w";
 
-/** What a GET stream is told first: the number of its next event, what was missed (null: that is not known), and what the session has subscribed to. */
+/**
+ * What a GET stream is told first: the number of its next event, what was missed (null: that is not known), whether there may have been more (the stream
+ * before was open still, and what it was about to say is lost with it), and what the session has subscribed to.
+ */
 export interface Opening {
   position: number;
   missed: Logged[] | null;
+  unsure: boolean;
   uris: string[];
 }
 
@@ -105,7 +109,7 @@ export class Replay {
     this.#ctx.acceptWebSocket(line, [STREAM]);
     const position = Math.max(this.#log.next(OWN_STREAM), missed && after !== null ? after + 1 : 0);
     const uris = this.#uris();
-    line.send(JSON.stringify(isTold ? ({ position, missed, uris } satisfies Opening) : uris));
+    line.send(JSON.stringify(isTold ? ({ position, missed, unsure: after !== null && older.length > 0, uris } satisfies Opening) : uris));
   }
 
   #connect(line: WebSocket, after: number | null, isWriter: boolean): void {
@@ -177,5 +181,5 @@ export function openingIn(text: string): Opening | null {
   const value: JsonValue = JSON.parse(text);
   if (!isObject(value) || typeof value.position !== "number") return null;
   const missed = Array.isArray(value.missed) ? value.missed.filter(isObject).map(({ seq, text: said, last }) => ({ seq: Number(seq), text: String(said), last: last === true })) : null;
-  return { position: value.position, missed, uris: Array.isArray(value.uris) ? value.uris.map(String) : [] };
+  return { position: value.position, missed, unsure: value.unsure === true, uris: Array.isArray(value.uris) ? value.uris.map(String) : [] };
 }

@@ -8,6 +8,8 @@ import { noteText, type Opening, openingIn } from "../sessions/replay.ts";
 export interface Resumption {
   /** What it missed; null: nobody knows. */
   missed: Notification[] | null;
+  /** There may have been more. */
+  unsure: boolean;
 }
 
 /**
@@ -43,10 +45,10 @@ export class Journal {
   /** Where the stream goes on, with what the client missed; first of all it is told where that is. */
   async *begin(): AsyncGenerator<Notification, Resumption, void> {
     const opening = await this.#opened.promise;
-    if (this.#position === null || opening === null) return { missed: [] };
-    const { position, missed } = opening;
+    if (this.#position === null || opening === null) return { missed: [], unsure: false };
+    const { position, missed, unsure } = opening;
     if (this.#revision !== null && isPrimed(this.#revision)) yield { method: "", params: "", eventId: eventId(OWN_STREAM, (missed?.[0]?.seq ?? position) - 1) };
-    return { missed: missed && missed.map(({ seq, text }) => ({ ...said(text), eventId: eventId(OWN_STREAM, seq) })) };
+    return { missed: missed && missed.map(({ seq, text }) => ({ ...said(text), eventId: eventId(OWN_STREAM, seq) })), unsure };
   }
 
   /** Writes down what is said next, and under which event id. */

@@ -50,9 +50,9 @@ export async function* listen(wanted: Filter, ctx: CallContext, kept: KeptStream
     const known = await Promise.all(tasks.map((task) => task.begin((text) => inbox.put([{ type: "task", task: text }]))));
     yield acknowledgement({ ...filter, uris: await honoured(filter.uris, ctx) }, tasks.filter((_task, at) => known[at]).map(({ id }) => id));
     if (ctx.session) {
-      const { missed } = yield* journal.begin();
+      const { missed, unsure } = yield* journal.begin();
       for (const notification of missed ?? []) if (await mayHear(notification, ctx)) yield notification;
-      if (missed === null) inbox.put(everything(filter));
+      if (missed === null || unsure) inbox.put(everything(filter));
     }
     await upstreams.follow(filter);
     for (let changes = await inbox.take(); changes !== null; changes = await inbox.take()) {

@@ -1,5 +1,6 @@
 import { expect } from "vitest";
 import { isObject, type JsonObject, type JsonValue } from "../../src/model/json.ts";
+import { endSession, Listener, openSession } from "../caller.ts";
 import { until } from "../until.ts";
 import { APP, LOGIN_URL, PNG, VENDOR_KEY } from "../upstreams/catalogue.ts";
 import { BACKS, MODERN, REVISIONS, type Revision, SPOKEN } from "./columns.ts";
@@ -297,10 +298,21 @@ export const FEATURES: readonly Feature[] = [
     },
   },
   {
-    // Filled in by its tests once streams carry event ids.
     name: "a client resumes a stream of ours, `Last-Event-ID`",
     blanks: [{ revisions: [MODERN], because: NO_EVENT_IDS }, before("2025-03-26", NO_RESUMPTION)],
-    run: null,
+    run: async (stage) => {
+      const session = await openSession(stage.place, stage.column.revision);
+      const change = changing(stage);
+      const isTold = (stream: Listener) => () => stream.messages.some(({ method }) => method === "notifications/tools/list_changed");
+      const broken = await Listener.get(stage.place, session);
+      await repeated(change, isTold(broken));
+      broken.close();
+      await change();
+      const again = await Listener.get(stage.place, session, broken.lastEventId);
+      await until(isTold(again));
+      again.close();
+      await endSession(stage.place, session);
+    },
   },
   {
     name: "MCP Apps: `ui://` that no list names",
@@ -395,10 +407,13 @@ function transport(name: Transport, blanks: readonly Blank[] = []): Feature {
 
 async function toldOfChanges(stage: Stage, client: Stranger): Promise<void> {
   await client.listen([]);
+  await repeated(changing(stage), () => client.told.some(({ method }) => method === "notifications/tools/list_changed"));
+}
+
+/** Changes the list of tools, each time it is called. */
+function changing(stage: Stage): () => Promise<unknown> {
   const tool = stage.behind.prefix + "test_image_content";
-  let times = 0;
-  const change = () => stage.workspace.api("PATCH", `/tools/${tool}`, { description: `Changed ${++times}, ${crypto.randomUUID()}` });
-  await repeated(change, () => client.told.some(({ method }) => method === "notifications/tools/list_changed"));
+  return () => stage.workspace.api("PATCH", `/tools/${tool}`, { description: `Changed, ${crypto.randomUUID()}` });
 }
 
 /** Does it until it has shown: a stream may not be open yet when the first change happens. */

@@ -53,6 +53,11 @@ export class Stage {
     return { origin: this.#front.origin, slug, token, transport, toolset: whole ? null : toolset, prefix: whole ? prefix : "" };
   }
 
+  /** The endpoint of the column's legacy sessions, for what no library does. */
+  get place(): { endpoint: string; token: string } {
+    return { endpoint: addressOf(this.#door("streamable HTTP")).href, token: this.workspace.token };
+  }
+
   /** One POST without a library and without a session; the body as it came. */
   async post(body: JsonValue): Promise<JsonValue> {
     const { revision } = this.column;
