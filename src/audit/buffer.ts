@@ -86,16 +86,18 @@ function take(): { messages: JsonText[][]; held: ReadonlySet<Held> } {
   let bytes = 0;
   for (const held of buffer.held) {
     let element = elementOf(held.record, before);
-    if (bytes + utf8Length(element) >= MESSAGE_BYTES && bytes > 0) {
+    let size = utf8Length(element);
+    if (bytes + size >= MESSAGE_BYTES && bytes > 0) {
       if (messages.length === BATCH_MESSAGES) break;
       messages.push((message = []));
       element = elementOf(held.record, null);
+      size = utf8Length(element);
       bytes = 0;
     }
     message.push(element);
     taken.add(held);
     before = held.record;
-    bytes += utf8Length(element) + 1;
+    bytes += size + 1;
   }
   return { messages, held: taken };
 }

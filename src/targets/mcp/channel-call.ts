@@ -1,13 +1,10 @@
 import type { Call } from "../../model/call.ts";
 import { GatewayError } from "../../model/error.ts";
 import type { JsonObject } from "../../model/json.ts";
-import { memberOf } from "../../lib/json.ts";
-import { type Attempting, passedOn } from "./attempt.ts";
+import type { Attempting } from "./attempt.ts";
 import { type Channel, foreign, openChannel, post } from "./channel.ts";
-import { invalidAnswer } from "./errors.ts";
-import { answered, answerRequest, cancel, type LegacyTry, type TryContext, tryLegacy } from "./legacy.ts";
+import { answered, answerRequest, cancel, type LegacyTry, responseIn, type TryContext, tryLegacy } from "./legacy.ts";
 import { notify } from "./handshake.ts";
-import { isOurs, readMessage } from "./message.ts";
 import { legacyRequest, plainRequest } from "./request.ts";
 import { Watch } from "./watch.ts";
 
@@ -41,20 +38,9 @@ async function* tryChannel(call: Call, ctx: TryContext, { link, name, until, cap
     if (call.logLevel !== null && state.capabilities.logging) await notify(open.link, state, plainRequest("logging/setLevel", { level: call.logLevel }, null).body, watch.signal);
     channel = open;
     await post(open, request, watch.signal);
-    for await (const text of open.texts) {
-      const message = readMessage(text);
-      if (message.kind === "invalid") throw invalidAnswer("it is no JSON-RPC message");
-      if (message.kind === "notification") {
-        const notification = passedOn(message.method, message.params, request.progressToken);
-        if (notification) yield notification;
-        if (message.method === "notifications/cancelled") asker?.withdrawn(memberOf(message.params ?? "{}", "requestId") ?? "");
-      } else if (message.kind === "request") answerRequest(message, ctx, open.link, state, watch, asker);
-      else if (isOurs(message.id, request.id)) {
-        finished = true;
-        return answered(message, call, ctx);
-      }
-    }
-    throw invalidAnswer("it ended without a response to the request");
+    const message = yield* responseIn(open.texts, request, asker, (question) => answerRequest(question, ctx, open.link, state, watch, asker));
+    finished = true;
+    return answered(message, call, ctx);
   } finally {
     leave?.();
     if (!finished && !watch.signal.aborted) ctx.waitUntil(stop());

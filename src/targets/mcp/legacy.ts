@@ -1,4 +1,4 @@
-import type { Call, LogLevel } from "../../model/call.ts";
+import type { Call, LogLevel, Notification } from "../../model/call.ts";
 import { LOG_LEVELS } from "../../model/call.ts";
 import type { CallContext, UpstreamSessionState } from "../../model/context.ts";
 import type { JsonText } from "../../model/json.ts";
@@ -80,20 +80,9 @@ export async function* tryLegacy(call: Call, ctx: TryContext, { link, name, key,
     finished = !(response instanceof Response) || response.status !== 200;
     if (!(response instanceof Response)) return response;
     if (finished) return await refused(response, request, call, ctx, state, link, watch);
-    for await (const text of resumed(response, link, state, watch)) {
-      const message = readMessage(text);
-      if (message.kind === "invalid") throw invalidAnswer("it is no JSON-RPC message");
-      if (message.kind === "notification") {
-        const notification = passedOn(message.method, message.params, request.progressToken);
-        if (notification) yield notification;
-        if (message.method === "notifications/cancelled") asker?.withdrawn(memberOf(message.params ?? "{}", "requestId") ?? "");
-      } else if (message.kind === "request") answerRequest(message, ctx, link, state, watch, asker);
-      else if (isOurs(message.id, request.id)) {
-        finished = true;
-        return answered(message, call, ctx);
-      }
-    }
-    throw invalidAnswer("it ended without a response to the request");
+    const message = yield* responseIn(resumed(response, link, state, watch), request, asker, (question) => answerRequest(question, ctx, link, state, watch, asker));
+    finished = true;
+    return answered(message, call, ctx);
   } finally {
     leave?.();
     over.abort();
@@ -101,6 +90,26 @@ export async function* tryLegacy(call: Call, ctx: TryContext, { link, name, key,
     if (begun && !finished && !watch.signal.aborted) ctx.waitUntil(stop());
     watch.close();
   }
+}
+
+/** The response to the request: on the way to it notifications are passed on, and what the upstream asks goes to `answer`. Errors: `upstream_invalid`. */
+export async function* responseIn(
+  texts: AsyncIterable<JsonText>,
+  request: UpstreamRequest,
+  asker: Asker | undefined,
+  answer: (question: Question) => void,
+): AsyncGenerator<Notification, Extract<Message, { kind: "result" | "error" }>, void> {
+  for await (const text of texts) {
+    const message = readMessage(text);
+    if (message.kind === "invalid") throw invalidAnswer("it is no JSON-RPC message");
+    if (message.kind === "notification") {
+      const notification = passedOn(message.method, message.params, request.progressToken);
+      if (notification) yield notification;
+      if (message.method === "notifications/cancelled") asker?.withdrawn(memberOf(message.params ?? "{}", "requestId") ?? "");
+    } else if (message.kind === "request") answer(message);
+    else if (isOurs(message.id, request.id)) return message;
+  }
+  throw invalidAnswer("it ended without a response to the request");
 }
 
 /** Resolves when the session's own stream is open, the upstream has none to give, or takes too long; it is read until the signal fires. */
