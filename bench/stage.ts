@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MAXIMUM_LIMITS } from "../src/model/limits.ts";
 import { type Gateway, startGateway, type TestWorkspace } from "../test/harness/gateway.ts";
+import { openBackstage } from "./backstage/backstage.ts";
 import type { Shot } from "./load.ts";
 import { type Peer, startPeer } from "./peer.ts";
 import { install } from "./install.ts";
@@ -31,7 +32,8 @@ const RULES = Array.from({ length: 20 }, (_, index) =>
 /** The gateway with every control on, and each peer, all in processes of their own. */
 export async function openStage(options: { inspect?: boolean } = {}): Promise<Stage> {
   const inspect = options.inspect ?? false;
-  const gateway = await startGateway({ entry: fileURLToPath(new URL("worker.ts", import.meta.url)), second: {}, vars: { LIMITS: JSON.stringify(MAXIMUM_LIMITS) }, inspect });
+  const backstage = await openBackstage();
+  const gateway = await startGateway({ databaseUrl: backstage.databaseUrl, audit: backstage.audit, entry: fileURLToPath(new URL("worker.ts", import.meta.url)), second: {}, vars: { LIMITS: JSON.stringify(MAXIMUM_LIMITS) }, inspect });
   const [upstream, old] = [await startPeer("upstream"), await startPeer("legacy")];
   const [main, many] = [await workspace(gateway, ["bench/echo", "bench/rows"]), await workspace(gateway, { set: "many" })];
   await main.api("POST", "/upstreams", { slug: "up", url: `${upstream.origin}/` });
@@ -76,6 +78,7 @@ export async function openStage(options: { inspect?: boolean } = {}): Promise<St
     },
     stop: async () => {
       await gateway.stop();
+      await backstage.stop();
       for (const peer of [upstream, old, bare, hono, sdk, proxy, agents]) await peer.stop();
     },
   };

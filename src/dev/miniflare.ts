@@ -2,6 +2,7 @@ import { Miniflare } from "miniflare";
 import type { MiniflareOptions, WorkerdStructuredLog } from "miniflare";
 
 type WorkerOptions = NonNullable<MiniflareOptions["workers"]>[number];
+export type AuditBinding = NonNullable<WorkerOptions["config"]["env"]>[string];
 
 /** One Worker of the local runtime. */
 export interface LocalWorker {
@@ -14,6 +15,8 @@ export interface LocalWorker {
   objectsOf?: string;
   /** 0: a free one. */
   port: number;
+  /** A queue that somebody else consumes; absent: one of its own. */
+  audit?: AuditBinding;
 }
 
 export interface Runtime {
@@ -70,12 +73,12 @@ function workerOptions(worker: LocalWorker): WorkerOptions {
         ...Object.fromEntries(Object.entries(OBJECTS).map(([name, exportName]) => [name, { type: "durable-object" as const, worker: home, exportName }])),
         CATALOG: { type: "kv", id: `${home}-catalog` },
         STORE: { type: "r2", name: `${home}-store` },
-        AUDIT: { type: "queue", name: `${home}-audit` },
+        AUDIT: worker.audit ?? { type: "queue", name: `${home}-audit` },
       },
       ...(own
         ? {
             exports: Object.fromEntries(Object.values(OBJECTS).map((name) => [name, { type: "durable-object" as const, storage: "sqlite" as const }])),
-            triggers: [{ type: "queue", name: `${home}-audit`, ...AUDIT_QUEUE }],
+            triggers: worker.audit ? [] : [{ type: "queue", name: `${home}-audit`, ...AUDIT_QUEUE }],
           }
         : {}),
     },

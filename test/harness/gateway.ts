@@ -4,7 +4,7 @@ import { bundle, LOCAL_ENTRY } from "../../src/dev/build.ts";
 import { startFront } from "../../src/dev/front.ts";
 import type { Front } from "../../src/dev/front.ts";
 import { startRuntime } from "../../src/dev/miniflare.ts";
-import type { Runtime } from "../../src/dev/miniflare.ts";
+import type { AuditBinding, Runtime } from "../../src/dev/miniflare.ts";
 import { startTestDatabase } from "./database.ts";
 
 /** A workspace of its own for one test. */
@@ -60,12 +60,16 @@ export interface GatewayOptions {
   persist?: string;
   /** Opens workerd's inspector. */
   inspect?: boolean;
+  /** Of a database that is there already, with all migrations. */
+  databaseUrl?: string;
+  /** A queue that somebody else consumes. */
+  audit?: AuditBinding;
 }
 
 /** A gateway of this test's own: embedded Postgres with all migrations, the Worker in workerd behind a socket that shows disconnects. */
 export async function startGateway(options: GatewayOptions = {}): Promise<Gateway> {
   const [database, main, second] = await Promise.all([
-    startTestDatabase(),
+    options.databaseUrl === undefined ? startTestDatabase() : { url: options.databaseUrl, stop: async () => {} },
     bundle(options.entry ?? LOCAL_ENTRY),
     options.second && bundle(options.second.entry ?? options.entry ?? LOCAL_ENTRY),
   ]);
@@ -73,10 +77,11 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const masterKey = randomBytes(32).toString("base64");
   const vars = { MASTER_KEY: masterKey, DATABASE_URL: database.url, OPERATOR_TOKEN: operatorToken, ALLOW_INSECURE_UPSTREAMS: "1", HOSTS: "127.0.0.1,localhost", ...options.vars };
   const logs: string[] = [];
+  const audit = options.audit && { audit: options.audit };
   const run = () => startRuntime({
     workers: [
-      { name: "causeway", code: main.code, vars, port: 0 },
-      ...(second ? [{ name: "second", code: second.code, vars: { ...vars, ...options.second?.vars }, objectsOf: "causeway", port: 0 }] : []),
+      { name: "causeway", code: main.code, vars, port: 0, ...audit },
+      ...(second ? [{ name: "second", code: second.code, vars: { ...vars, ...options.second?.vars }, objectsOf: "causeway", port: 0, ...audit }] : []),
     ],
     log: ({ level, message }) => void logs.push(`${level}: ${message}`),
     ...(options.persist ? { persist: options.persist } : {}),
