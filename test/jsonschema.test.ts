@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { automatonOf, matches } from "../src/lib/automaton.ts";
+import { flatSchema } from "../src/lib/flatschema.ts";
 import { compileSchema } from "../src/lib/jsonschema.ts";
 import { parseRegex } from "../src/lib/regex.ts";
 import type { JsonObject, JsonValue } from "../src/model/json.ts";
@@ -142,3 +143,44 @@ test("escapes of other dialects are understood", () => {
   expect(problems({ pattern: "^[\\w\\-\\@]+\\-\\_$" }, "a@b-_")).toEqual([]);
   expect(problems({ pattern: "^\\\\@$" }, "\\@")).toEqual([]);
 });
+
+/** An object of scalars, as most tools take it, and what is nearly one. */
+const flat = fc.record(
+  {
+    type: fc.constant("object"),
+    properties: fc.dictionary(
+      fc.constantFrom("a", "b", "c", "__proto__", "toString"),
+      fc.record({ type: fc.constantFrom("string", "number", "integer", "boolean"), enum: fc.constant(["x", 1, true]), minimum: fc.integer({ min: -2, max: 2 }), maximum: fc.integer({ min: -2, max: 2 }) }, { requiredKeys: ["type"] }),
+    ),
+    required: fc.uniqueArray(fc.constantFrom("a", "b", "toString")),
+    additionalProperties: fc.boolean(),
+  },
+  { requiredKeys: ["type"] },
+);
+const values = fc.dictionary(fc.constantFrom("a", "b", "c", "d", "__proto__", "toString"), fc.constantFrom<JsonValue>("x", "y", "", 0, 1, 1.5, -2, true, false, null, [], {}));
+
+test("the quick yes for a flat schema is the validator's yes", () => {
+  let fitted = 0;
+  fc.assert(
+    fc.property(flat, values, (schema, value) => {
+      const text: JsonObject = JSON.parse(JSON.stringify(schema));
+      const isFit = flatSchema(text);
+      expect(isFit).not.toBeNull();
+      if (!isFit?.(value)) return;
+      fitted++;
+      // Wrapped, the schema is not flat any more.
+      expect(problems({ allOf: [text] }, value)).toEqual([]);
+    }),
+    { numRuns: 2_000 },
+  );
+  expect(fitted).toBeGreaterThan(100);
+});
+
+test.each<[string, JsonValue]>([
+  ["a keyword that it does not know", { type: "object", minProperties: 1 }],
+  ["a member that is more than a scalar", { type: "object", properties: { a: { type: "array", items: { type: "string" } } } }],
+  ["a member without a type", { type: "object", properties: { a: {} } }],
+  ["a type that is an object's own name", { type: "object", properties: { a: { type: "constructor" } } }],
+  ["what is not an object", { type: "string" }],
+  ["a boolean", true],
+])("no quick yes for %s", (_name, schema) => expect(flatSchema(schema)).toBeNull());

@@ -4,9 +4,10 @@ import type { Matcher, Rule, Target, ToolAnnotations } from "../src/model/catalo
 import type { Principal } from "../src/model/identity.ts";
 import { SCOPES } from "../src/model/identity.ts";
 import type { JsonObject, JsonValue } from "../src/model/json.ts";
-import { decide, visibilityClass, visible } from "../src/policy/decide.ts";
-import type { Effect } from "../src/policy/decide.ts";
-import { fit } from "../src/policy/matchers.ts";
+import { visibilityClass, visible } from "../src/policy/bearing.ts";
+import type { Effect } from "../src/policy/bearing.ts";
+import { decide } from "../src/policy/decide.ts";
+import { conditionOf, fit } from "../src/policy/matchers.ts";
 import { matchesPattern } from "../src/policy/rules.ts";
 import type { Policy, Subject } from "../src/policy/rules.ts";
 
@@ -80,12 +81,12 @@ describe("one condition against the arguments", () => {
     [{ pointer: "/a", op: "exists", value: false }, undefined, "yes"],
     [{ pointer: "/a/b", op: "exists", value: false }, { a: 1 }, "misfit"],
   ])("%j on %j: %s", (matcher, args, expected) => {
-    expect(fit(matcher, args)).toBe(expected);
+    expect(fit(conditionOf(matcher), args)).toBe(expected);
   });
 
   test("a kind of condition from a later version is a misfit", () => {
     const later: Matcher = JSON.parse('{"pointer":"/a","op":"matches","value":"x"}');
-    expect(fit(later, { a: "x" })).toBe("misfit");
+    expect(fit(conditionOf(later), { a: "x" })).toBe("misfit");
   });
 });
 

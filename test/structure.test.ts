@@ -107,6 +107,8 @@ const CACHES = [
   "src/audit/buffer.ts",
   "src/catalog/cache.ts",
   "src/connections/cache.ts",
+  "src/lib/ids.ts",
+  "src/policy/bearing.ts",
   "src/sessions/keys.ts",
   "src/sessions/known.ts",
   "src/targets/mcp/asks.ts",

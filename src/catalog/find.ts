@@ -1,13 +1,13 @@
 import type { PromptEntry, ResourceEntry, TemplateEntry, ToolEntry } from "../model/catalog.ts";
 import type { CallContext, Snapshot } from "../model/context.ts";
-import { isOffered, originalNames, soleUpstream } from "./offering.ts";
+import { isCallable, isOffered, originalNames, soleUpstream } from "./offering.ts";
 import { fill, matchTemplate, partsOf } from "./uritemplate.ts";
 
 /** The tool a caller means: by name, by the name it had before a rename (90 days), on a one-to-one endpoint by the upstream's own name. Null: unknown or not for this caller. */
 export function findTool(ctx: CallContext, snapshot: Snapshot, name: string): ToolEntry | null {
   const upstream = soleUpstream(ctx, snapshot);
   const entry = upstream === null ? (snapshot.tools.get(name) ?? renamed(ctx, snapshot, name)) : originalNames(snapshot, upstream).tools.get(name);
-  return entry && isOffered(ctx, snapshot, entry.name, entry) ? entry : null;
+  return entry && isCallable(ctx, snapshot, entry) ? entry : null;
 }
 
 function renamed(ctx: CallContext, snapshot: Snapshot, name: string): ToolEntry | undefined {

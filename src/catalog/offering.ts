@@ -1,6 +1,6 @@
 import type { PromptEntry, ResourceEntry, Target, TemplateEntry, ToolAnnotations, ToolEntry } from "../model/catalog.ts";
 import type { CallContext, Snapshot } from "../model/context.ts";
-import { visible } from "../policy/decide.ts";
+import { bearingOf, visible } from "../policy/bearing.ts";
 import { keep, recall, type OriginalNames } from "./cache.ts";
 import { catalogKey } from "./kv.ts";
 
@@ -13,10 +13,16 @@ interface Offered {
   annotations?: ToolAnnotations;
 }
 
-/** Whether this endpoint holds the entry and policy shows it to this caller: the one test for lists and calls alike. `name`: the exposed name or URI. */
+/** Whether this endpoint holds the entry and policy shows it to this caller: the one test for lists and reads alike. `name`: the exposed name or URI. */
 export function isOffered(ctx: CallContext, snapshot: Snapshot, name: string, entry: Offered): boolean {
   if (ctx.toolset !== null && !entry.toolsets.includes(ctx.toolset)) return false;
   return visible(snapshot.index, ctx.principal, { name, target: entry.target, annotations: entry.annotations ?? READ, toolsets: entry.toolsets });
+}
+
+/** The same for a tool that is called: what policy says of it is remembered for the call itself. */
+export function isCallable(ctx: CallContext, snapshot: Snapshot, entry: ToolEntry): boolean {
+  if (ctx.toolset !== null && !entry.toolsets.includes(ctx.toolset)) return false;
+  return bearingOf(snapshot.index, ctx.principal, entry).visible;
 }
 
 /** The upstream (its id) that the endpoint is one to one with, or null. */

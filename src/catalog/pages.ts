@@ -3,7 +3,7 @@ import { utf8Length } from "../lib/utf8.ts";
 import type { PromptEntry, ResourceEntry, TemplateEntry, ToolEntry } from "../model/catalog.ts";
 import type { CallContext, Snapshot } from "../model/context.ts";
 import type { JsonText } from "../model/json.ts";
-import { visibilityClass } from "../policy/decide.ts";
+import { visibilityClass } from "../policy/bearing.ts";
 import { type ClientProfile, UNKNOWN_CLIENT } from "../protocol/profiles.ts";
 import { appUriOf, withAppUri } from "./apps.ts";
 import { keep, recall, type BuiltPage } from "./cache.ts";

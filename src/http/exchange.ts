@@ -63,7 +63,7 @@ export class Exchange {
     return toolset === null || endpointExists(this.#open({ method: "", clientInfo: null }, "", { session: null, disconnectCancels: false }, false, null).ctx, toolset);
   }
 
-  async run(incoming: Incoming, codec: Codec, manner: Manner): Promise<Response> {
+  run(incoming: Incoming, codec: Codec, manner: Manner): Promise<Response> | Response {
     const canAsk = codec.era === "modern" || (manner.session !== null && acceptsOf(this.facts.accept).sse);
     return this.#refusal(incoming.call) ?? respond(this.#wire(incoming, codec, manner, canAsk));
   }

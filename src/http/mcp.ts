@@ -30,7 +30,7 @@ export type Execution = Pick<ExecutionContext, "waitUntil">;
  * The MCP endpoint, every era: `POST` for messages; of a legacy session `GET` for its stream, `DELETE` to end it. Reads the body once, asks who
  * is calling, and only then answers what is wrong with the message, so a stranger learns nothing.
  */
-export async function mcp(request: Request, platform: Platform, execution: Execution, route: Route): Promise<Response> {
+export function mcp(request: Request, platform: Platform, execution: Execution, route: Route): Promise<Response> {
   const started = platform.now();
   return withOrigin(request, platform.config, (place) => answer(request, place, platform, execution, route, started));
 }
@@ -38,15 +38,17 @@ export async function mcp(request: Request, platform: Platform, execution: Execu
 async function answer(request: Request, place: Place, platform: Platform, execution: Execution, route: Route, started: number): Promise<Response> {
   const { limits, masterKey } = platform.config;
   const waitUntil = (work: Promise<unknown>) => execution.waitUntil(work);
+  const { method, headers } = request;
   const bytes = await readBody(request, limits.bodyBytes);
   const body = bytes === null ? TOO_LARGE : parseStrict(bytes, { depth: limits.jsonDepth, keys: limits.jsonKeys });
-  const facts = { method: request.method, contentType: request.headers.get("content-type"), header: (name: string) => request.headers.get(name) };
+  const facts = { method, contentType: headers.get("content-type"), header: (name: string) => headers.get(name) };
   const message = classify(facts, body, limits);
 
-  const sessionId = message.kind === "legacy" || OF_SESSIONS.includes(request.method) ? request.headers.get("mcp-session-id") : null;
+  const sessionId = message.kind === "legacy" || OF_SESSIONS.includes(method) ? headers.get("mcp-session-id") : null;
   const session = sessionId === null ? null : await knownSession(masterKey, route.slug, sessionId, started);
-  const authorization = request.headers.get("authorization");
-  const auth = await authenticate(platform, route.slug, authorization, session, waitUntil);
+  const authorization = headers.get("authorization");
+  const verdict = authenticate(platform, route.slug, authorization, session, waitUntil);
+  const auth = verdict instanceof Promise ? await verdict : verdict;
   if (!auth.ok) return refuseAuth(auth, place);
   if (sessionId !== null && !owns(auth, session)) return refuse(404, "session not found", -32001);
 
@@ -59,7 +61,7 @@ async function answer(request: Request, place: Place, platform: Platform, execut
       origin: place.origin,
       limits,
       authorization,
-      hops: hopsOf(request.headers.get(HOPS_HEADER)),
+      hops: hopsOf(headers.get(HOPS_HEADER)),
       gate: new Gate(limits.requestFetches),
       waitUntil,
     },
@@ -68,15 +70,16 @@ async function answer(request: Request, place: Place, platform: Platform, execut
     framed: route.framed === true,
     place,
     client: request,
-    accept: request.headers.get("accept"),
+    accept: headers.get("accept"),
     authorization,
     started,
     authenticated: platform.now(),
     revalidate: async () => (await authenticate(platform, route.slug, authorization, session, waitUntil)).ok,
   });
-  if (!(await exchange.endpointExists())) return refuse(404, "no such endpoint");
-  if (request.method === "DELETE") return endSession(exchange, session);
-  if (request.method === "GET" && session) return openStream(exchange, request.headers.get("mcp-protocol-version"), session, request.headers.get("last-event-id"));
+  const exists = exchange.endpointExists();
+  if (!(exists instanceof Promise ? await exists : exists)) return refuse(404, "no such endpoint");
+  if (method === "DELETE") return endSession(exchange, session);
+  if (method === "GET" && session) return openStream(exchange, headers.get("mcp-protocol-version"), session, headers.get("last-event-id"));
   switch (message.kind) {
     case "refused":
       return new Response(message.body, { status: message.status, headers: REFUSED_HEADERS[message.status === 405 ? "method" : "other"] });

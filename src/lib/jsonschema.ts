@@ -2,6 +2,7 @@ import { dereference, format, validate, type OutputUnit, type Schema } from "@cf
 import { GatewayError } from "../model/error.ts";
 import type { JsonValue } from "../model/json.ts";
 import { automatonOf, matches } from "./automaton.ts";
+import { flatSchema } from "./flatschema.ts";
 import { parseRegex } from "./regex.ts";
 import { cleanSchema, draftOf, LINEAR, type Clean } from "./schema.ts";
 import { problemsOf } from "./schemaproblem.ts";
@@ -48,10 +49,12 @@ export function compileSchema(schema: JsonValue): Compiled {
     const clean = cleanSchema(schema);
     const lookup = lookupOf(clean);
     checkReferences(clean, lookup);
+    const isFit = flatSchema(schema);
     return {
       ok: true,
       check: {
         problems(value) {
+          if (isFit?.(value)) return [];
           const run = (short: boolean) => validate(value, clean, draft, counted(lookup), short);
           return found(() => (run(true).valid ? [] : run(false).errors));
         },

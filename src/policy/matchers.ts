@@ -11,9 +11,20 @@ type Found = JsonValue | typeof ABSENT | typeof MISFIT;
 
 const NONE: JsonObject = Object.freeze({});
 
+/** A matcher whose pointer has been read. */
+export interface Condition {
+  matcher: Matcher;
+  /** From the arguments to the value; null: the pointer is none. */
+  steps: readonly string[] | null;
+}
+
+export function conditionOf(matcher: Matcher): Condition {
+  return { matcher, steps: stepsOf(matcher.pointer) };
+}
+
 /** Whether one condition holds for the arguments. Total: every matcher and every value gets an answer. Absent arguments are `{}`. */
-export function fit(matcher: Matcher, args: JsonValue | undefined): Fit {
-  const value = lookUp(matcher.pointer, args ?? NONE);
+export function fit({ matcher, steps }: Condition, args: JsonValue | undefined): Fit {
+  const value = steps ? lookUp(steps, args ?? NONE) : MISFIT;
   if (value === MISFIT) return "misfit";
   if (matcher.op === "exists") return yes((value !== ABSENT) === matcher.value);
   if (value === ABSENT) return "no";
@@ -32,10 +43,10 @@ export function fit(matcher: Matcher, args: JsonValue | undefined): Fit {
 }
 
 /** All of them together: one `no` settles it; otherwise one misfit spoils it. No conditions: `yes`. */
-export function fitAll(matchers: readonly Matcher[], args: JsonValue | undefined): Fit {
+export function fitAll(conditions: readonly Condition[], args: JsonValue | undefined): Fit {
   let all: Fit = "yes";
-  for (const matcher of matchers) {
-    const one = fit(matcher, args);
+  for (const condition of conditions) {
+    const one = fit(condition, args);
     if (one === "no") return "no";
     if (one === "misfit") all = "misfit";
   }
@@ -65,18 +76,20 @@ function same(a: JsonValue, b: JsonValue): boolean {
   return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && same(a[key] ?? null, b[key] ?? null));
 }
 
-/** RFC 6901. A step into what has no members, and a pointer that is none, are misfits; a member that is not there is absent. */
-function lookUp(pointer: string, root: JsonValue): Found {
-  if (pointer === "") return root;
-  if (!pointer.startsWith("/") || (pointer.includes("~") && /~(?![01])/.test(pointer))) return MISFIT;
+/** Of a JSON Pointer (RFC 6901), escapes resolved; null when the text is none. */
+function stepsOf(pointer: string): string[] | null {
+  if (pointer === "") return [];
+  if (!pointer.startsWith("/") || /~(?![01])/.test(pointer)) return null;
+  return pointer.slice(1).split("/").map((step) => step.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
+
+/** A step into what has no members is a misfit; a member that is not there is absent. */
+function lookUp(steps: readonly string[], root: JsonValue): Found {
   let value = root;
-  for (let at = 0; at >= 0; ) {
-    const next = pointer.indexOf("/", at + 1);
-    const step = pointer.slice(at + 1, next < 0 ? undefined : next);
-    const found = member(value, step.includes("~") ? step.replaceAll("~1", "/").replaceAll("~0", "~") : step);
+  for (const step of steps) {
+    const found = member(value, step);
     if (typeof found === "symbol") return found;
     value = found;
-    at = next;
   }
   return value;
 }

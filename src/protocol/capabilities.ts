@@ -60,7 +60,7 @@ export function clientInfoOf(value: JsonValue | undefined): { name: string; vers
 
 function isCapabilities(value: JsonObject): value is JsonObject & ClientCapabilities {
   const { elicitation, sampling, roots, extensions } = value;
-  if (![elicitation, sampling, roots, extensions].every(isAbsentOrObject)) return false;
+  if (!isAbsentOrObject(elicitation) || !isAbsentOrObject(sampling) || !isAbsentOrObject(roots) || !isAbsentOrObject(extensions)) return false;
   if (isObject(elicitation) && !(isAbsentOrObject(elicitation.form) && isAbsentOrObject(elicitation.url))) return false;
   return !isObject(extensions) || Object.values(extensions).every(isObject);
 }

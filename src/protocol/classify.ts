@@ -63,9 +63,12 @@ interface Subject {
   /** MCP-Protocol-Version. */
   version: string | null;
   namesModern: boolean;
+  /** A request that says for itself which revision it speaks. */
+  claims: boolean;
 }
 
 const NO_MEMBERS = Members.of("");
+const JSON_TYPE = "application/json";
 
 interface Rung {
   name: string;
@@ -92,7 +95,7 @@ const LADDER: readonly Rung[] = [
   },
   {
     name: "media type",
-    when: ({ facts }) => facts.contentType?.split(";", 1)[0]?.trim().toLowerCase() !== "application/json",
+    when: ({ facts }) => facts.contentType !== JSON_TYPE && facts.contentType?.split(";", 1)[0]?.trim().toLowerCase() !== JSON_TYPE,
     answer: (s) => refuse(s, 415, BAD_LEGACY_HTTP, "Content-Type must be application/json"),
   },
   {
@@ -137,42 +140,42 @@ const LADDER: readonly Rung[] = [
   },
   {
     name: "modern envelope",
-    when: (s) => claims(s) && envelopeProblem(s.message) !== null,
+    when: (s) => s.claims && envelopeProblem(s.message) !== null,
     answer: (s) => refuse(s, 400, INVALID_PARAMS, envelopeProblem(s.message) ?? "_meta is malformed"),
   },
   {
     name: "modern MCP-Protocol-Version",
-    when: (s) => claims(s) && s.version !== s.message.claim && !isKnownToLag(s),
+    when: (s) => s.claims && s.version !== s.message.claim && !isKnownToLag(s),
     answer: (s) => refuse(s, 400, HEADER_MISMATCH, "the header MCP-Protocol-Version is missing or differs from _meta"),
   },
   {
     name: "modern Mcp-Method",
-    when: (s) => claims(s) && trimmed(s, "mcp-method") !== s.message.method,
+    when: (s) => s.claims && trimmed(s, "mcp-method") !== s.message.method,
     answer: (s) => refuse(s, 400, HEADER_MISMATCH, "the header Mcp-Method is missing or differs from the method"),
   },
   {
     name: "modern revision",
-    when: (s) => claims(s) && !MODERN.some((revision) => revision === s.message.claim),
+    when: (s) => s.claims && !MODERN.some((revision) => revision === s.message.claim),
     answer: (s) => refuse(s, 400, UNSUPPORTED_VERSION, "unsupported protocol version", { supported: [...MODERN], requested: s.message.claim ?? null }),
   },
   {
     name: "modern Mcp-Name",
-    when: (s) => claims(s) && !nameMatches(s),
+    when: (s) => s.claims && !nameMatches(s),
     answer: (s) => refuse(s, 400, HEADER_MISMATCH, "the header Mcp-Name is missing, badly encoded or differs from the params"),
   },
   {
     name: "modern method",
-    when: (s) => claims(s) && !METHODS.get(s.message.method)?.modern && !isExtension(s.message.method),
+    when: (s) => s.claims && !METHODS.get(s.message.method)?.modern && !isExtension(s.message.method),
     answer: (s) => refuse(s, 404, METHOD_NOT_FOUND, unknownMethod(s.message.method)),
   },
   {
     name: "modern params",
-    when: (s) => claims(s) && modernParamsProblem(s.message) !== null,
+    when: (s) => s.claims && modernParamsProblem(s.message) !== null,
     answer: (s) => refuse(s, 200, INVALID_PARAMS, modernParamsProblem(s.message) ?? "invalid params"),
   },
   {
     name: "modern request",
-    when: claims,
+    when: ({ claims }) => claims,
     answer: ({ message, facts }) => ({ kind: "modern", codec: modernCodec, incoming: { id: message.id ?? "null", call: modernCall(message, (name) => facts.header(name)) } }),
   },
   {
@@ -221,11 +224,11 @@ function subjectOf(facts: HttpFacts, body: Body, limits: ClassifyLimits): Subjec
   const version = facts.header("mcp-protocol-version")?.trim() ?? null;
   const batch = body.ok && Array.isArray(body.value) ? batchMessages(body.value, body.text) : null;
   const message = messageOf(body.ok ? body.value : null, body.ok ? body.members : NO_MEMBERS);
-  return { facts, limits, body, message, batch, version, namesModern: version !== null && isModern(version) };
+  return { facts, limits, body, message, batch, version, namesModern: version !== null && isModern(version), claims: claims(message) };
 }
 
-/** A request that says for itself which revision it speaks. An initialize that names a legacy one is the old handshake. */
-function claims({ message }: Subject): boolean {
+/** An initialize that names a legacy revision is the old handshake. */
+function claims(message: Message): boolean {
   if (message.kind !== "request" || message.claim === undefined) return false;
   return message.method !== "initialize" || (typeof message.claim === "string" && isModern(message.claim));
 }
@@ -236,7 +239,7 @@ function isKnownToLag({ version, message }: Subject): boolean {
 }
 
 function isHandshake(subject: Subject): boolean {
-  return subject.message.kind === "request" && subject.message.method === "initialize" && !claims(subject);
+  return subject.message.kind === "request" && subject.message.method === "initialize" && !subject.claims;
 }
 
 function isUnbatchable(message: Message): boolean {

@@ -8,6 +8,8 @@ const PREFIX = "=?base64?";
 const SUFFIX = "?=";
 /** RFC 4648 section 4 with its padding. */
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+/** Most names: visible characters with spaces between them, and not the start of an encoding. */
+const SIMPLE = /^[\x21-\x3c\x3e-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 /** What may stand in a field value as it is (RFC 9110 section 5.5). */
 const PLAIN = /^[\t\x20-\x7e]*$/;
 /** RFC 9110 section 5.6.2. */
@@ -16,6 +18,7 @@ const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 /** `Mcp-Name` or `Mcp-Param-*` as received → the text it stands for; not ok when its encoding is not exactly what a sender writes. */
 export function decodeHeaderValue(raw: string): { ok: true; value: string } | { ok: false } {
+  if (SIMPLE.test(raw)) return { ok: true, value: raw };
   const value = raw.replace(/^[ \t]+|[ \t]+$/g, "");
   if (!PLAIN.test(value)) return { ok: false };
   if (!isEncoded(value)) return { ok: true, value };

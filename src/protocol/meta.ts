@@ -1,5 +1,5 @@
-import type { JsonText } from "../model/json.ts";
-import { editObject, membersOf } from "../lib/json.ts";
+import type { JsonObject, JsonText } from "../model/json.ts";
+import { editObject, memberOf, membersOf } from "../lib/json.ts";
 import { IMPLEMENTATION_TEXT } from "./identity.ts";
 
 export const VERSION_KEY = "io.modelcontextprotocol/protocolVersion";
@@ -22,13 +22,18 @@ const REQUEST_KEYS: readonly string[] = [...HOP_KEYS, "progressToken", "tracepar
 const OWN_KEYS: Readonly<Record<string, JsonText>> = { [SERVER_INFO_KEY]: IMPLEMENTATION_TEXT };
 const OWN_META: JsonText = `{"${SERVER_INFO_KEY}":${IMPLEMENTATION_TEXT}}`;
 
-/** `_meta` of a request, split: the progress token as written, and what goes on to the target (null: nothing is left). */
-export function requestMeta(meta: JsonText | null): { progressToken: JsonText | null; rest: JsonText | null } {
-  const members = meta === null ? null : membersOf(meta);
-  if (meta === null || members === null) return { progressToken: null, rest: null };
-  const token = members.find((member) => member.key === "progressToken");
-  const travels = members.some((member) => !REQUEST_KEYS.includes(member.key));
-  return { progressToken: token?.raw ?? null, rest: travels ? editObject(meta, { drop: REQUEST_KEYS }) : null };
+/** `_meta` of a request, split: the progress token as written, and what goes on to the target (null: nothing is left). `meta` is the value of `text`. */
+export function requestMeta(meta: JsonObject, text: JsonText | null): { progressToken: JsonText | null; rest: JsonText | null } {
+  if (text === null) return { progressToken: null, rest: null };
+  return {
+    progressToken: meta.progressToken === undefined ? null : memberOf(text, "progressToken"),
+    rest: travels(meta) ? editObject(text, { drop: REQUEST_KEYS }) : null,
+  };
+}
+
+function travels(meta: JsonObject): boolean {
+  for (const key in meta) if (!REQUEST_KEYS.includes(key)) return true;
+  return false;
 }
 
 /** `_meta` of a result or notification without what the other hop said about itself; null when nothing is left. */

@@ -62,8 +62,10 @@ type Next = { step: Step } | { thrown: unknown };
  */
 export async function respond(exchange: Exchange): Promise<Response> {
   const { reply, accepts } = exchange;
-  const first = settle(reply.next());
-  const start = (await atOnce(first)) ?? (await begun(exchange, first));
+  const seen: Seen = { next: null };
+  const first = settle(reply.next(), seen);
+  for (let turn = 0; turn < TURNS && !seen.next; turn++) await null;
+  const start = seen.next ?? (await begun(exchange, first));
   if (start !== "late" && "thrown" in start) return failure(exchange, start.thrown);
   if (start !== "late" && start.step.done && accepts.json) return json(exchange, 200, encode(exchange, start.step.value));
   if (!accepts.sse) return json(exchange, 200, await lastMessage(exchange));
@@ -93,11 +95,9 @@ async function unheard(exchange: Exchange): Promise<JsonText> {
 /** What needs nothing from the outside has ended after so many turns of the microtask queue, and never pays for a timer. */
 const TURNS = 48;
 
-async function atOnce(first: Promise<Next>): Promise<Next | null> {
-  let next: Next | null = null;
-  void first.then((settled) => (next = settled));
-  for (let turn = 0; turn < TURNS && !next; turn++) await null;
-  return next;
+/** What came first, for those who look without waiting. */
+interface Seen {
+  next: Next | null;
 }
 
 async function begun({ accepts, limits, waitUntil, keeper, lasting }: Exchange, first: Promise<Next>): Promise<Next | "late"> {
@@ -115,11 +115,11 @@ async function urgent(keeper: Keeper): Promise<"late"> {
   return "late";
 }
 
-async function settle(next: Promise<Step>): Promise<Next> {
+async function settle(step: Promise<Step>, seen: Seen = { next: null }): Promise<Next> {
   try {
-    return { step: await next };
+    return (seen.next = { step: await step });
   } catch (thrown) {
-    return { thrown };
+    return (seen.next = { thrown });
   }
 }
 
@@ -128,7 +128,9 @@ function encode({ codec, incoming }: Exchange, outcome: Outcome): JsonText {
 }
 
 function json(exchange: Exchange, status: number, body: JsonText): Response {
-  return new Response(body, { status, headers: { ...exchange.headers(false), "content-type": "application/json" } });
+  const headers = exchange.headers(false);
+  headers["content-type"] = "application/json";
+  return new Response(body, { status, headers });
 }
 
 function failure(exchange: Exchange, thrown: unknown): Response {

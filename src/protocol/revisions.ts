@@ -8,7 +8,7 @@ const FIRST_MODERN = "2026-07-28";
 
 /** Whether a revision belongs to the era without a handshake, supported here or not. */
 export function isModern(revision: string): boolean {
-  return /^\d{4}-\d{2}-\d{2}$/.test(revision) && revision >= FIRST_MODERN;
+  return revision === FIRST_MODERN || (/^\d{4}-\d{2}-\d{2}$/.test(revision) && revision > FIRST_MODERN);
 }
 
 export function isLegacy(revision: string): boolean {
