@@ -16,15 +16,15 @@ export interface PeerOptions {
   vars?: Readonly<Record<string, string>>;
   /** Binding → class of its objects, which are kept in SQLite. */
   objects?: Readonly<Record<string, string>>;
-  /** On top of ours. */
-  compatibilityFlags?: readonly string[];
+  /** With Node's modules, which the gateway does without. */
+  node?: boolean;
   /** Import → file in its place. */
   alias?: Record<string, string>;
   inspect?: boolean;
 }
 
 /** Starts a peer on a socket of workerd's own. */
-export async function startPeer(name: string, { entry = fileURLToPath(new URL(`peers/${name}.ts`, import.meta.url)), vars = {}, objects = {}, compatibilityFlags = [], alias = {}, inspect = false }: PeerOptions = {}): Promise<Peer> {
+export async function startPeer(name: string, { entry = fileURLToPath(new URL(`peers/${name}.ts`, import.meta.url)), vars = {}, objects = {}, node = false, alias = {}, inspect = false }: PeerOptions = {}): Promise<Peer> {
   const { code } = await bundle(entry, { alias });
   const miniflare = new Miniflare({
     host: "127.0.0.1",
@@ -38,7 +38,7 @@ export async function startPeer(name: string, { entry = fileURLToPath(new URL(`p
         config: {
           name,
           ...COMPATIBILITY,
-          compatibilityFlags: [...COMPATIBILITY.compatibilityFlags, ...compatibilityFlags],
+          compatibilityFlags: COMPATIBILITY.compatibilityFlags.filter((flag) => !node || !flag.startsWith("no_nodejs")),
           manifest: { mainModule: "worker.js", modules: { "worker.js": { type: "esm", contents: code } } },
           env: {
             ...Object.fromEntries(Object.entries(vars).map(([key, value]) => [key, { type: "text" as const, value }])),

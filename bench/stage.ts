@@ -88,7 +88,7 @@ export async function openStage(options: { inspect?: boolean } = {}): Promise<St
 async function startAgents(): Promise<Peer> {
   const folder = fileURLToPath(new URL("peers/agents", import.meta.url));
   install(folder);
-  return startPeer("agents", { entry: join(folder, "worker.js"), objects: { MCP_OBJECT: "EchoAgent" }, compatibilityFlags: ["nodejs_compat"], alias: { path: join(folder, "path.js") } });
+  return startPeer("agents", { entry: join(folder, "worker.js"), objects: { MCP_OBJECT: "EchoAgent" }, node: true, alias: { path: join(folder, "path.js") } });
 }
 
 /** As many sessions as there are connections: its objects are not to wait for each other. */

@@ -2,12 +2,13 @@ import { expect, test } from "vitest";
 import { unstable_readConfig } from "wrangler";
 import { z } from "zod";
 import { bundle, WORKER_ENTRY } from "../src/dev/build.ts";
-import { startRuntime } from "../src/dev/miniflare.ts";
+import { COMPATIBILITY, startRuntime } from "../src/dev/miniflare.ts";
 
 /* What `wrangler deploy` binds is what the local default binds. */
 
 const Config = z.object({
   account_id: z.string().optional(),
+  compatibility_date: z.string(),
   compatibility_flags: z.array(z.string()),
   durable_objects: z.object({ bindings: z.array(z.object({ name: z.string(), class_name: z.string() })) }),
   exports: z.record(z.string(), z.object({ storage: z.literal("sqlite") })),
@@ -38,5 +39,5 @@ test("wrangler.toml and the local runtime agree", async () => {
 test("wrangler.toml names no account and no id", () => {
   expect(config.account_id).toBeUndefined();
   expect(config.kv_namespaces.map(({ id }) => id)).toEqual(config.kv_namespaces.map(() => undefined));
-  expect(config.compatibility_flags).toEqual(["enable_request_signal", "global_fetch_strictly_public"]);
+  expect({ compatibilityDate: config.compatibility_date, compatibilityFlags: config.compatibility_flags }).toEqual(COMPATIBILITY);
 });

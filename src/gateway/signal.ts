@@ -25,7 +25,7 @@ export class CallSignal {
   onArm: (() => void) | null = null;
   #listens = false;
   #released = false;
-  readonly #listeners = new Set<(reason: unknown) => void>();
+  #listeners: Set<(reason: unknown) => void> | null = null;
 
   constructor(options: { client: Client | null; disconnectCancels: boolean; deadline: number; now: () => number }) {
     this.#client = options.client;
@@ -43,15 +43,15 @@ export class CallSignal {
     this.#reason = reason;
     this.release();
     this.#controller?.abort(reason);
-    for (const listener of this.#listeners) listener(reason);
+    for (const listener of this.#listeners ?? []) listener(reason);
   }
 
   /** Hears of the end, at once when it was already; not of the deadline, which needs a timer that the listener has anyway. */
   onCut(listener: (reason: unknown) => void): () => void {
     this.#listen();
     if (this.#reason) listener(this.#reason);
-    else this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    else (this.#listeners ??= new Set()).add(listener);
+    return () => this.#listeners?.delete(listener);
   }
 
   /** The call has ended: from now on nothing ends it. Its listener stays with the client's signal, for taking it away costs as much as putting it there. */
@@ -75,15 +75,15 @@ export class CallSignal {
     this.#listens = true;
     this.onArm?.();
     if (this.#client?.signal.aborted) this.left();
-    else this.#client?.signal.addEventListener("abort", this.left);
+    else this.#client?.signal.addEventListener("abort", () => this.left());
   }
 
   /** The client is gone: the end of a modern call, the start of a legacy one's last seconds. */
-  readonly left = (): void => {
+  left(): void {
     if (this.#released) return;
     const reason = new GatewayError("cancelled", "the client disconnected");
     if (this.#disconnectCancels) return this.abort(reason);
     stop(this.#timer);
     this.#timer = setTimeout(() => this.abort(reason), LEGACY_GRACE_MS);
-  };
+  }
 }

@@ -5,14 +5,13 @@ const DRAINED = 4;
  * The request's body, or null when it is longer than `limit` bytes. A declared length is believed only where it fits;
  * else the bytes are counted as they arrive.
  */
-export async function readBody(request: Request, limit: number): Promise<Uint8Array<ArrayBuffer> | null> {
+export function readBody(request: Request, limit: number): Promise<ArrayBuffer | null> {
   const declared = request.headers.get("content-length");
-  if (declared !== null && Number(declared) <= limit) return new Uint8Array(await request.arrayBuffer());
-  if (!request.body) return new Uint8Array();
-  return counted(request.body, limit);
+  if (declared !== null && Number(declared) <= limit) return request.arrayBuffer();
+  return request.body ? counted(request.body, limit) : Promise.resolve(new ArrayBuffer(0));
 }
 
-async function counted(body: ReadableStream<Uint8Array>, limit: number): Promise<Uint8Array<ArrayBuffer> | null> {
+async function counted(body: ReadableStream<Uint8Array>, limit: number): Promise<ArrayBuffer | null> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of body) {
@@ -27,5 +26,5 @@ async function counted(body: ReadableStream<Uint8Array>, limit: number): Promise
     whole.set(chunk, offset);
     offset += chunk.length;
   }
-  return whole;
+  return whole.buffer;
 }

@@ -17,13 +17,16 @@ export function originAllowed(config: Config, place: Place, origin: string | nul
 }
 
 /** Answers a request whose `Origin` is allowed, with the CORS headers that its page needs; preflights are answered here. */
-export async function withOrigin(request: Request, config: Config, answer: (place: Place) => Promise<Response>): Promise<Response> {
+export function withOrigin(request: Request, config: Config, answer: (place: Place) => Promise<Response>): Promise<Response> {
   const place = placeOf(request.url);
   const origin = request.headers.get("origin");
-  if (!originAllowed(config, place, origin)) return refuse(403, "this Origin is not allowed");
-  if (request.method === "OPTIONS") return preflight(request);
-  const response = await answer(place);
-  if (origin !== null) for (const [name, value] of Object.entries(corsHeaders(origin))) response.headers.set(name, value);
+  if (!originAllowed(config, place, origin)) return Promise.resolve(refuse(403, "this Origin is not allowed"));
+  if (request.method === "OPTIONS") return Promise.resolve(preflight(request));
+  return origin === null ? answer(place) : answer(place).then((response) => shared(response, origin));
+}
+
+function shared(response: Response, origin: string): Response {
+  for (const [name, value] of Object.entries(corsHeaders(origin))) response.headers.set(name, value);
   return response;
 }
 

@@ -69,7 +69,7 @@ export function deliver(request: Request, platform: Platform, execution: Executi
     const claims = await knownSession(platform.config.masterKey, slug, new URL(request.url).searchParams.get("sessionId") ?? "", platform.now());
     if (claims?.workspace !== auth.workspace.id || claims.principal !== auth.principal.id) return refuse(404, "session not found", -32001);
     if (bytes === null) return refuse(413, `the body is larger than bodyBytes (${bodyBytes})`, INVALID_REQUEST);
-    const text = textOf(bytes);
+    const text = textOf(new Uint8Array(bytes));
     if (text === null) return refuse(400, "the body is not UTF-8", PARSE_ERROR);
     const arrived = await platform.session(claims.id).deliver(text);
     return arrived ? new Response("Accepted", { status: 202 }) : refuse(404, "session not found", -32001);

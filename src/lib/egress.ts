@@ -166,7 +166,7 @@ export async function discard(response: Response): Promise<void> {
 export class Gate implements RequestGate {
   readonly #limit: number;
   #inside = 0;
-  readonly #waiting: (() => void)[] = [];
+  #waiting: (() => void)[] | null = null;
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -181,23 +181,24 @@ export class Gate implements RequestGate {
       if (left) return;
       left = true;
       this.#inside--;
-      this.#waiting.shift()?.();
+      this.#waiting?.shift()?.();
     };
   }
 
   #turn(signal: AbortSignal): Promise<void> {
+    const waiting = (this.#waiting ??= []);
     return new Promise((resolve, reject) => {
       const proceed = () => {
         signal.removeEventListener("abort", give);
         resolve();
       };
       const give = () => {
-        this.#waiting.splice(this.#waiting.indexOf(proceed), 1);
+        waiting.splice(waiting.indexOf(proceed), 1);
         reject(lost(signal, signal.reason, "", "unreachable"));
       };
       if (signal.aborted) return reject(lost(signal, signal.reason, "", "unreachable"));
       signal.addEventListener("abort", give, { once: true });
-      this.#waiting.push(proceed);
+      waiting.push(proceed);
     });
   }
 }

@@ -49,7 +49,7 @@ interface Tally {
  * A lenient scan counts colons outside strings, JSON.parse proves the grammar, and a walk counts the keys that are left:
  * fewer keys than colons means that two spellings of one key met (`"a"` and `"\u0061"`), without comparing any.
  */
-export function parseStrict(bytes: Uint8Array, limits: { depth: number; keys: number }): Strict {
+export function parseStrict(bytes: ArrayBuffer | Uint8Array, limits: { depth: number; keys: number }): Strict {
   const text = decodeUtf8(bytes);
   if (text === null) return { ok: false, reason: "encoding" };
   const tally: Tally = { keys: 0, depth: 0 };
@@ -191,7 +191,7 @@ function apply(change: Change | undefined, was: JsonText | null): JsonText | nul
 /** Keeps nothing from one text to the next. */
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-function decodeUtf8(bytes: Uint8Array): string | null {
+function decodeUtf8(bytes: ArrayBuffer | Uint8Array): string | null {
   try {
     return utf8.decode(bytes);
   } catch {
