@@ -1,7 +1,7 @@
 import type { Page } from "../catalog/pages.ts";
-import type { Call } from "../model/call.ts";
+import type { Call, Outcome } from "../model/call.ts";
 import { GatewayError } from "../model/error.ts";
-import type { JsonText } from "../model/json.ts";
+import { FRESH } from "./discover.ts";
 
 /** An empty string is a valid cursor to ask with, and none that we made (MCP 2026-07-28, pagination). */
 export function cursorOf({ params }: Call): string | null {
@@ -16,7 +16,8 @@ export function nameOf({ params }: Call): string {
   return params["name"];
 }
 
-export function pageResult(member: "tools" | "resources" | "resourceTemplates" | "prompts", page: Page): JsonText {
+/** A page as the whole answer to its request. */
+export function pageOutcome(member: "tools" | "resources" | "resourceTemplates" | "prompts", page: Page): Outcome {
   const next = page.nextCursor === null ? "" : `,"nextCursor":${JSON.stringify(page.nextCursor)}`;
-  return `{"${member}":${page.items}${next}}`;
+  return { type: "complete", result: `{"${member}":${page.items}${next}}`, cache: FRESH, plain: true };
 }

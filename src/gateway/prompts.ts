@@ -10,15 +10,14 @@ import { isObject, type JsonValue } from "../model/json.ts";
 import { profileOf } from "../protocol/profiles.ts";
 import { invoke } from "../targets/target.ts";
 import { asked } from "./ask.ts";
-import { FRESH } from "./discover.ts";
-import { cursorOf, nameOf, pageResult } from "./params.ts";
+import { cursorOf, nameOf, pageOutcome } from "./params.ts";
 import { openState } from "./state.ts";
 import { linkedAs } from "./uris.ts";
 
 export async function* listPrompts(call: Call, ctx: CallContext): Reply {
   const snapshot = await freshSnapshot(ctx);
   const page = await entriesPage(ctx, snapshot, "prompts", cursorOf(call), profileOf(call.clientInfo));
-  return { type: "complete", result: pageResult("prompts", page), cache: FRESH };
+  return pageOutcome("prompts", page);
 }
 
 export async function* getPrompt(call: Call, ctx: CallContext): Reply {

@@ -8,8 +8,7 @@ import { GatewayError } from "../model/error.ts";
 import { profileOf } from "../protocol/profiles.ts";
 import { invoke } from "../targets/target.ts";
 import { asked } from "./ask.ts";
-import { FRESH } from "./discover.ts";
-import { cursorOf, pageResult } from "./params.ts";
+import { cursorOf, pageOutcome } from "./params.ts";
 import { openState } from "./state.ts";
 import { readAs } from "./uris.ts";
 
@@ -19,13 +18,13 @@ const STALE: CacheHint = { ttlMs: 0, scope: "private" };
 export async function* listResources(call: Call, ctx: CallContext): Reply {
   const snapshot = await freshSnapshot(ctx);
   const page = await entriesPage(ctx, snapshot, "resources", cursorOf(call), profileOf(call.clientInfo));
-  return { type: "complete", result: pageResult("resources", page), cache: FRESH };
+  return pageOutcome("resources", page);
 }
 
 export async function* listTemplates(call: Call, ctx: CallContext): Reply {
   const snapshot = await freshSnapshot(ctx);
   const page = await entriesPage(ctx, snapshot, "templates", cursorOf(call), profileOf(call.clientInfo));
-  return { type: "complete", result: pageResult("resourceTemplates", page), cache: FRESH };
+  return pageOutcome("resourceTemplates", page);
 }
 
 /** `resources/read`: a listed URI, one that a template covers, or on a one-to-one endpoint any URI of its upstream. */

@@ -13,18 +13,17 @@ import { checkHeaderParams } from "../protocol/headers.ts";
 import { contentWith } from "../protocol/legacy-results.ts";
 import { type ClientProfile, profileOf } from "../protocol/profiles.ts";
 import { approvalIn, approvalRequest, asked, targetAnswers } from "./ask.ts";
-import { FRESH } from "./discover.ts";
 import { dispatched } from "./dispatch.ts";
 import { errorResult, targetFailure } from "./failure.ts";
 import { idempotencyKeyOf, once } from "./once.ts";
 import { outlives, runAsTask } from "./outlive.ts";
-import { cursorOf, nameOf, pageResult } from "./params.ts";
+import { cursorOf, nameOf, pageOutcome } from "./params.ts";
 import { NOTHING_CARRIED, openState } from "./state.ts";
 
 export async function* listTools(call: Call, ctx: CallContext): Reply {
   const snapshot = await freshSnapshot(ctx);
   const page = await toolsPage(ctx, snapshot, cursorOf(call), profileOf(call.clientInfo));
-  return { type: "complete", result: pageResult("tools", page), cache: FRESH };
+  return pageOutcome("tools", page);
 }
 
 /**

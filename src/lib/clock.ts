@@ -5,14 +5,11 @@ export function stop(timer: Timer | null): void {
 }
 
 /** What the promise gives, or "late" when it takes longer than `ms`; it goes on unwatched then. */
-export async function within<T>(ms: number, promise: Promise<T>): Promise<T | "late"> {
-  let timer: Timer | null = null;
-  const late = new Promise<"late">((resolve) => (timer = setTimeout(resolve, ms, "late")));
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    stop(timer);
-  }
+export function within<T>(ms: number, promise: Promise<T>): Promise<T | "late"> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms, "late" as const);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
 
 export function wait(ms: number): Promise<void> {

@@ -64,7 +64,7 @@ export function checkUrl(url: string, allowInsecure: boolean): URL {
  * signal's own reason, or `cancelled`, when it fired.
  */
 export async function send(url: string, options: EgressOptions): Promise<Response> {
-  const target = checkUrl(url, options.allowInsecure);
+  const target = targetOf(url, options.allowInsecure);
   const hops = options.hops ?? 0;
   if (hops >= MAX_HOPS) throw new GatewayError("conflict", "the request has passed through too many gateways: an upstream leads back here");
   const headers = checkHeaders(options.headers);
@@ -87,6 +87,20 @@ export async function send(url: string, options: EgressOptions): Promise<Respons
     throw new GatewayError("upstream", "the upstream answered with a redirect, which is not followed", { data: { reason: "redirect", status: response.status } });
   }
   return leave ? held(response, leave) : response;
+}
+
+/** The latest URLs that were found good, as they are called: an upstream is called over and over. */
+const checked = new Map<string, string>();
+const MAX_CHECKED = 200;
+
+function targetOf(url: string, allowInsecure: boolean): string {
+  const key = `${allowInsecure} ${url}`;
+  const known = checked.get(key);
+  if (known !== undefined) return known;
+  const { href } = checkUrl(url, allowInsecure);
+  if (checked.size >= MAX_CHECKED) checked.clear();
+  checked.set(key, href);
+  return href;
 }
 
 /** How often the request behind this one has passed a gateway; a value that is no number counts as one too many. */
@@ -172,9 +186,17 @@ export class Gate implements RequestGate {
     this.#limit = limit;
   }
 
-  /** Waits for a place; what it gives must be called once, to leave. Throws the signal's reason when it fires first. */
-  async enter(waiter: { readonly signal: AbortSignal }): Promise<() => void> {
-    while (this.#inside >= this.#limit) await this.#turn(waiter.signal);
+  /** A place, at once if there is one; what it gives must be called once, to leave. Rejects with the signal's reason when it fires first. */
+  enter(waiter: { readonly signal: AbortSignal }): (() => void) | Promise<() => void> {
+    return this.#inside < this.#limit ? this.#place() : this.#waited(waiter.signal);
+  }
+
+  async #waited(signal: AbortSignal): Promise<() => void> {
+    while (this.#inside >= this.#limit) await this.#turn(signal);
+    return this.#place();
+  }
+
+  #place(): () => void {
     this.#inside++;
     let left = false;
     return () => {

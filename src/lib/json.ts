@@ -164,8 +164,8 @@ function holdsNone(text: string, keys: readonly string[]): boolean {
   return !isRewritten && keys.every((key) => !text.includes(JSON.stringify(key).slice(1)));
 }
 
-/** The object with new members in front of all others. */
-function withFirst(text: JsonText, changes: Readonly<Record<string, Change>>): JsonText {
+/** The object text with new members in front of all others; it must have none of them. A text that is not an object comes back as it is. */
+export function withFirst(text: JsonText, changes: Readonly<Record<string, Change>>): JsonText {
   const start = pastSpace(text, 0);
   if (text.charCodeAt(start) !== OPEN_BRACE) return text;
   const added = addedMembers(Object.keys(changes), changes);

@@ -93,7 +93,8 @@ export interface CacheHint {
 
 /**
  * How a call ended.
- * - `complete`: `result` is the text of the result object without what the codec adds (`resultType`, `ttlMs`, `cacheScope`, serverInfo).
+ * - `complete`: `result` is the text of the result object without what the codec adds (`resultType`, `ttlMs`, `cacheScope`, serverInfo). `plain`: the gateway
+ *   wrote it, and nothing in it has to be looked for: it has no `_meta`, nor any other member that a codec adds.
  * - `input_required`: the caller is asked to answer and send the call again (MRTR). `abandon`: tells a target that waits that nobody will;
  *   such a target takes an error for an answer too (`CLIENT_ERROR`).
  * - `task`: it goes on without the request. `task` is the flat Task object of the extension, without what the codec adds; only for clients that declared it.
@@ -101,7 +102,7 @@ export interface CacheHint {
  * What we could not do ourselves is thrown as GatewayError.
  */
 export type Outcome =
-  | { type: "complete"; result: JsonText; isError?: boolean; cache?: CacheHint }
+  | { type: "complete"; result: JsonText; isError?: boolean; cache?: CacheHint; plain?: true }
   | { type: "input_required"; inputRequests: Record<string, InputRequest>; requestState?: string; abandon?: () => void }
   | { type: "task"; task: JsonText }
   | { type: "failed"; error: JsonText; code: number };

@@ -314,9 +314,9 @@ export interface SessionHandle {
   expiresAt: number;
 }
 
-/** A limit on requests in flight: `enter` waits for a place and gives what must be called once to leave. The signal is looked at only to wait. */
+/** A limit on requests in flight: `enter` gives what must be called once to leave, at once or when there is a place. The signal is looked at only to wait. */
 export interface RequestGate {
-  enter(waiter: { readonly signal: AbortSignal }): Promise<() => void>;
+  enter(waiter: { readonly signal: AbortSignal }): (() => void) | Promise<() => void>;
 }
 
 /** Everything one call needs. `signal` is made on first use: what never waits never pays for it. */

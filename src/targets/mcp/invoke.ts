@@ -66,7 +66,11 @@ export async function* invokeMcp(target: McpTarget, call: Call, ctx: CallContext
     if (parked) return yield* resumeParked(parked, ownerOf(target, call, ctx), call, ctx);
     const entry = call.method === "tools/call" ? toolOf(snapshot, target, upstream, call) : null;
     const asking = { target, never: entry?.asks === "never" ? ctx.version.number : null };
-    const outcome = yield* toItsEnd(await journeyOf(call, ctx, upstream, entry, asking), isRepeatable(call, entry));
+    const secret = upstream.connection === null ? null : await secretOf(upstream, ctx);
+    const journey = journeyOf(call, ctx, upstream, secret, entry, asking);
+    const driven = drivenIn(call.requestState);
+    const reached = driven ? null : yield* travel(journey, isRepeatable(call, entry));
+    const outcome = reached && reached.type !== "task" ? reached : yield* toItsEnd(journey, driven, reached);
     verdict = "well";
     return outcome;
   } catch (thrown) {
@@ -78,8 +82,7 @@ export async function* invokeMcp(target: McpTarget, call: Call, ctx: CallContext
   }
 }
 
-async function journeyOf(call: Call, ctx: CallContext, upstream: UpstreamEntry, entry: ToolEntry | null, asking: Asking): Promise<Journey> {
-  const secret = await secretOf(upstream, ctx);
+function journeyOf(call: Call, ctx: CallContext, upstream: UpstreamEntry, secret: OpenConnection | null, entry: ToolEntry | null, asking: Asking): Journey {
   const link = linkWith(secret, upstream, ctx);
   const until = Math.min(ctx.deadline, link.now() + upstream.timeoutMs);
   const tasks = takesTasks(call, ctx) || call.method.startsWith("tasks/");
@@ -87,16 +90,16 @@ async function journeyOf(call: Call, ctx: CallContext, upstream: UpstreamEntry, 
   return { call: audible(call, ctx), ctx, upstream, secret, link, name: asking.target.name, params: entry?.headers ?? [], asking, until, stale: null, tasks, asTask, unsure: false };
 }
 
-/** A task that the upstream makes of a call is handed on, under an id of ours, to a client that knows tasks; for any other one it is driven. */
-async function* toItsEnd(journey: Journey, repeatable: boolean): AsyncGenerator<Notification, Outcome, void> {
+/**
+ * A task that the upstream made of a call is handed on, under an id of ours, to a client that knows tasks; for any other one it is driven, as is one that was being
+ * driven when it asked.
+ */
+async function* toItsEnd(journey: Journey, driven: ReturnType<typeof drivenIn>, made: Extract<Outcome, { type: "task" }> | null): AsyncGenerator<Notification, Outcome, void> {
   const { call, ctx, upstream } = journey;
-  const driven = drivenIn(call.requestState);
-  const outcome = driven ? null : yield* travel(journey, repeatable);
-  if (outcome && outcome.type !== "task") return outcome;
-  const task = driven ?? madeTask(outcome?.task ?? "{}");
-  if (outcome && takesTasks(call, ctx)) {
+  const task = driven ?? madeTask(made?.task ?? "{}");
+  if (made && takesTasks(call, ctx)) {
     const id = await taskId(ctx, { upstream: upstream.id, task: task.id });
-    return { type: "task", task: editObject(outcome.task, { set: { taskId: JSON.stringify(id) } }) };
+    return { type: "task", task: editObject(made.task, { set: { taskId: JSON.stringify(id) } }) };
   }
   const { revision } = await eraOf(journey);
   return yield* drive({ call, ctx, link: journey.link, revision }, task, driven && call.inputResponses);

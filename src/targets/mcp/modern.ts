@@ -31,7 +31,8 @@ export interface ModernTry {
 /** One POST to a modern upstream. Closing it is the cancellation (MCP 2026-07-28, streamable HTTP). */
 export async function* tryModern(call: Call, ctx: CallContext, { link, name, revision, params, until, tasks }: ModernTry): Attempting {
   const request = modernRequest(call, name, revision, carriedCapabilities(call, ctx.canAsk, tasks), params);
-  const leave = await link.gate?.enter(ctx);
+  const entered = link.gate?.enter(ctx);
+  const leave = entered instanceof Promise ? await entered : entered;
   const watch = new Watch(link, ctx, { until });
   try {
     const response = await post(link, request, watch.signal).catch(unreached);
