@@ -19,5 +19,6 @@ export function nameOf({ params }: Call): string {
 /** A page as the whole answer to its request. */
 export function pageOutcome(member: "tools" | "resources" | "resourceTemplates" | "prompts", page: Page): Outcome {
   const next = page.nextCursor === null ? "" : `,"nextCursor":${JSON.stringify(page.nextCursor)}`;
-  return { type: "complete", result: `{"${member}":${page.items}${next}}`, cache: FRESH, plain: true };
+  const plain = `"${member}":${page.items}${next}`;
+  return { type: "complete", result: `{${plain}}`, plain, cache: FRESH };
 }

@@ -164,14 +164,19 @@ function holdsNone(text: string, keys: readonly string[]): boolean {
   return !isRewritten && keys.every((key) => !text.includes(JSON.stringify(key).slice(1)));
 }
 
-/** The object text with new members in front of all others; it must have none of them. A text that is not an object comes back as it is. */
-export function withFirst(text: JsonText, changes: Readonly<Record<string, Change>>): JsonText {
+/** The object with new members in front of all others. */
+function withFirst(text: JsonText, changes: Readonly<Record<string, Change>>): JsonText {
   const start = pastSpace(text, 0);
   if (text.charCodeAt(start) !== OPEN_BRACE) return text;
   const added = addedMembers(Object.keys(changes), changes);
   if (added.length === 0) return text;
   const isEmpty = text.charCodeAt(pastSpace(text, start + 1)) === CLOSE_BRACE;
   return text.slice(0, start + 1) + added.join(",") + (isEmpty ? "" : ",") + text.slice(start + 1);
+}
+
+/** The texts of members that were not there, as those of an object. */
+export function membersText(changes: Readonly<Record<string, Change>>): string {
+  return addedMembers(Object.keys(changes), changes).join(",");
 }
 
 function addedMembers(keys: Iterable<string>, changes: Readonly<Record<string, Change>>): string[] {

@@ -93,8 +93,9 @@ export interface CacheHint {
 
 /**
  * How a call ended.
- * - `complete`: `result` is the text of the result object without what the codec adds (`resultType`, `ttlMs`, `cacheScope`, serverInfo). `plain`: the gateway
- *   wrote it, and nothing in it has to be looked for: it has no `_meta`, nor any other member that a codec adds.
+ * - `complete`: `result` is the text of the result object without what the codec adds (`resultType`, `ttlMs`, `cacheScope`, serverInfo). `plain`: the
+ *   same without its braces, where the gateway wrote it and it has no `_meta`, nor any other member that a codec adds: such a text may be long, and is neither
+ *   searched nor copied to add them.
  * - `input_required`: the caller is asked to answer and send the call again (MRTR). `abandon`: tells a target that waits that nobody will;
  *   such a target takes an error for an answer too (`CLIENT_ERROR`).
  * - `task`: it goes on without the request. `task` is the flat Task object of the extension, without what the codec adds; only for clients that declared it.
@@ -102,7 +103,7 @@ export interface CacheHint {
  * What we could not do ourselves is thrown as GatewayError.
  */
 export type Outcome =
-  | { type: "complete"; result: JsonText; isError?: boolean; cache?: CacheHint; plain?: true }
+  | { type: "complete"; result: JsonText; isError?: boolean; cache?: CacheHint; plain?: string }
   | { type: "input_required"; inputRequests: Record<string, InputRequest>; requestState?: string; abandon?: () => void }
   | { type: "task"; task: JsonText }
   | { type: "failed"; error: JsonText; code: number };

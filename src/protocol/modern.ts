@@ -1,7 +1,7 @@
 import type { CacheHint, Call, Outcome } from "../model/call.ts";
 import type { GatewayError } from "../model/error.ts";
 import type { JsonText } from "../model/json.ts";
-import { editObject, withFirst } from "../lib/json.ts";
+import { editObject, membersText } from "../lib/json.ts";
 import type { Change } from "../lib/json.ts";
 import type { Codec } from "./codec.ts";
 import { errorData, failedText, statusOf } from "./failures.ts";
@@ -28,7 +28,7 @@ function outcomeText(id: JsonText, call: Call, outcome: Outcome): JsonText {
   }
   const subscription = call.method === "subscriptions/listen" ? id : null;
   set._meta = (was) => answerMeta(was, subscription);
-  return responseText(id, outcome.plain ? withFirst(outcome.result, set) : editObject(outcome.result, { set }));
+  return responseText(id, outcome.plain === undefined ? editObject(outcome.result, { set }) : `{${membersText(set)},${outcome.plain}}`);
 }
 
 function inputRequired({ inputRequests, requestState }: Extract<Outcome, { type: "input_required" }>): JsonText {
