@@ -224,10 +224,18 @@ async function said({ codec, incoming }: Exchange, reader: Reader, notification:
 /** How long a client waits before it comes back to a stream that broke. */
 const RETRY_MS = 1_000;
 
+/** It keeps nothing between two texts: one does for all streams. */
+const ENCODER = new TextEncoder();
+/** What idle streams say is the same bytes each time: what it would leave behind otherwise was a fifth of their memory after a minute. */
+const IDLE_BYTES = ENCODER.encode(KEEP_ALIVE);
+
+function bytesOf(text: string): Uint8Array {
+  return text === KEEP_ALIVE ? IDLE_BYTES : ENCODER.encode(text);
+}
+
 /** The client's end of a stream: knows whether someone still reads, and waits for room. */
 class Reader {
   readonly #idleMs: number;
-  readonly #encoder = new TextEncoder();
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   #keepAlive: Timer | null = null;
   #gone = false;
@@ -240,7 +248,7 @@ class Reader {
   attach(controller: ReadableStreamDefaultController<Uint8Array>, keepAliveMs: number, beat: () => string): void {
     this.#controller = controller;
     this.#keepAlive = setInterval(() => {
-      if ((controller.desiredSize ?? 0) > 0) controller.enqueue(this.#encoder.encode(beat()));
+      if ((controller.desiredSize ?? 0) > 0) controller.enqueue(bytesOf(beat()));
     }, keepAliveMs);
   }
 
@@ -256,7 +264,7 @@ class Reader {
 
   async #send(event: string): Promise<boolean> {
     if (!(await this.#room())) return false;
-    this.#controller?.enqueue(this.#encoder.encode(event));
+    this.#controller?.enqueue(ENCODER.encode(event));
     return true;
   }
 
