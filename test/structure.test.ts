@@ -112,6 +112,7 @@ const CACHES = [
   "src/policy/bearing.ts",
   "src/sessions/keys.ts",
   "src/sessions/known.ts",
+  "src/subscriptions/trunk.ts",
   "src/targets/mcp/asks.ts",
   "src/targets/mcp/breakers.ts",
   "src/targets/mcp/eras.ts",

@@ -20,7 +20,8 @@ export interface Refused {
   retryAfter?: number;
 }
 
-export type Auth = { ok: true; workspace: Workspace; principal: Principal; version: CatalogVersion } | Refused;
+/** `at`: Unix ms of this isolate just before the Authority was asked. `subscribes`: see `Verdict`. */
+export type Auth = { ok: true; workspace: Workspace; principal: Principal; version: CatalogVersion; at: number; subscribes: boolean | undefined } | Refused;
 
 /** The part of a verified session id that access looks at. */
 export interface SessionClaim {
@@ -66,13 +67,12 @@ export function forgetCaller(slug: string, authorization: string | null, session
 }
 
 /** What holds for this very call: the answer is up to 5 s old, a token's end and a session's owner are checked each time. */
-function answer(entry: Entry, caller: Caller, now: number): Auth {
-  const { known } = entry;
+function answer({ known, at }: Entry, caller: Caller, now: number): Auth {
   if (!known.ok) return { ok: false, status: known.reason === "session_ended" ? 404 : 401, reason: known.reason };
   const { workspace, principal } = known;
   if (principal.expiresAt !== null && principal.expiresAt <= now) return { ok: false, status: 401, reason: "expired" };
   if (caller.session && caller.session.principal !== principal.id) return { ok: false, status: 404, reason: "session_ended" };
-  return { ok: true, workspace, principal, version: newestOf(workspace.id, known.version) };
+  return { ok: true, workspace, principal, version: newestOf(workspace.id, known.version), at, subscribes: known.subscribes };
 }
 
 async function lookUp(platform: Platform, key: string, caller: Caller): Promise<Auth> {
@@ -117,7 +117,7 @@ async function ask(platform: Platform, key: string, caller: Caller, workspace: W
   const verdict = await reach(() => platform.authority(workspace.id).verify(token, session), platform.config.limits.connectMs);
   if (!verdict.ok) return remember(key, at, { ok: false, workspace, reason: verdict.reason });
   const version = noteVersion(workspace.id, verdict.version, at);
-  return remember(key, at, { ok: true, workspace, principal: verdict.principal, version });
+  return remember(key, at, { ok: true, workspace, principal: verdict.principal, version, subscribes: verdict.subscribes });
 }
 
 function keyOf(caller: Caller): string {

@@ -74,7 +74,7 @@ export class Authority extends DurableObject<Env> implements AuthorityApi {
     const principal = token === null ? anonymous(state) : this.#bearer(state, token, hash);
     if (typeof principal === "string") return { ok: false, reason: principal };
     if (session !== null && this.#hasEnded(session)) return { ok: false, reason: "session_ended" };
-    return { ok: true, principal, version: state.version };
+    return { ok: true, principal, version: state.version, ...(session !== null && { subscribes: this.#subscribes(session) }) };
   }
 
   async version(): Promise<CatalogVersion> {
@@ -171,6 +171,16 @@ export class Authority extends DurableObject<Env> implements AuthorityApi {
   async endSession(session: string, until: number): Promise<void> {
     this.ctx.storage.sql.exec("insert or replace into ended_session (id, until) values (?, ?)", session, until);
     this.ctx.storage.sql.exec("delete from ended_session where until < ?", this.#platform.now());
+    this.ctx.storage.sql.exec("delete from subscriber where session = ?", session);
+  }
+
+  async noteSubscriber(session: string, until: number): Promise<void> {
+    this.ctx.storage.sql.exec("insert or replace into subscriber (session, until) values (?, ?)", session, until);
+    this.ctx.storage.sql.exec("delete from subscriber where until < ?", this.#platform.now());
+  }
+
+  async subscribes(session: string): Promise<boolean> {
+    return this.#subscribes(session);
   }
 
   override async alarm(): Promise<void> {
@@ -229,6 +239,10 @@ export class Authority extends DurableObject<Env> implements AuthorityApi {
 
   #hasEnded(session: string): boolean {
     return this.ctx.storage.sql.exec("select 1 from ended_session where id = ?", session).toArray().length > 0;
+  }
+
+  #subscribes(session: string): boolean {
+    return this.ctx.storage.sql.exec("select 1 from subscriber where session = ?", session).toArray().length > 0;
   }
 
   #workspace(): State {

@@ -54,6 +54,7 @@ const STEPS: readonly string[] = [
      sealed text not null,
      expires_at integer not null
    );`,
+  `create table subscriber (session text primary key, until integer not null);`,
 ];
 
 /** Brings the tables to the newest shape; on an object that has it, one read. */

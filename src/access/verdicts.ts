@@ -12,7 +12,7 @@ const MOST_ACCEPTED = 5_000;
 const MOST_REFUSED = 1_000;
 
 export type Known =
-  | { ok: true; workspace: Workspace; principal: Principal; version: CatalogVersion }
+  | { ok: true; workspace: Workspace; principal: Principal; version: CatalogVersion; subscribes?: boolean | undefined }
   | { ok: false; workspace: Workspace; reason: Refusal };
 
 export interface Entry {

@@ -59,6 +59,7 @@ class LiveCall implements CallContext {
   readonly requestId: string;
   readonly origin: string;
   readonly limits: Limits;
+  readonly askedAt: number | undefined;
   readonly authorization: string | null;
   readonly hops: number | undefined;
   readonly gate: RequestGate | undefined;
@@ -86,6 +87,7 @@ class LiveCall implements CallContext {
     this.requestId = request.requestId;
     this.origin = request.origin;
     this.limits = request.limits;
+    this.askedAt = request.askedAt;
     this.authorization = request.authorization ?? null;
     this.hops = request.hops;
     this.gate = request.gate;

@@ -26,7 +26,8 @@ export async function* setLevel(call: Call, ctx: CallContext): Reply {
 export async function* subscribe(call: Call, ctx: CallContext): Reply {
   if (!tellsUpdates(ctx, await freshSnapshot(ctx), uriOf(call, ctx))) throw new GatewayError("unsupported", "the upstream of this resource does not tell of updates");
   const uri = uriOf(call, ctx);
-  if ((await atSession(ctx, (object, until) => object.subscribe(uri, until))) === false) throw new GatewayError("limited", "the session has as many resource subscriptions as it may have");
+  const [isTaken] = await Promise.all([atSession(ctx, (object, until) => object.subscribe(uri, until)), noted(ctx)]);
+  if (isTaken === false) throw new GatewayError("limited", "the session has as many resource subscriptions as it may have");
   return EMPTY;
 }
 
@@ -40,6 +41,14 @@ export async function* unsubscribe(call: Call, ctx: CallContext): Reply {
 async function atSession<T>({ session, platform }: CallContext, change: (object: SessionApi, until: number) => Promise<T>): Promise<T | null> {
   if (session === null) return null;
   return reach(() => change(platform.session(session.id), session.expiresAt), platform.config.limits.connectMs);
+}
+
+/** A stream of the session that opens from now on knows that there is something to ask the object, and then one that is open. */
+async function noted({ session, platform, workspace }: CallContext): Promise<void> {
+  if (session === null) return;
+  const { connectMs } = platform.config.limits;
+  await reach(() => platform.authority(workspace.id).noteSubscriber(session.id, session.expiresAt), connectMs);
+  await reach(() => platform.hub(workspace.id).subscribed(session.id), connectMs);
 }
 
 function uriOf(call: Call, ctx: CallContext): string {

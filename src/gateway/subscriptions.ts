@@ -18,8 +18,8 @@ const LISTS = { tools: true, prompts: true, resources: true, uris: [] };
 /** `subscriptions/listen`: types we do not know are left out of the acknowledgement (MCP 2026-07-28, subscriptions). In a legacy session: its GET stream. */
 export async function* subscriptionsListen(call: Call, ctx: CallContext): Reply {
   if (ctx.session) {
-    const { after } = call.params;
-    return yield* listen(LISTS, ctx, after === undefined ? null : { after: typeof after === "number" ? after : null });
+    const { resumes } = call.params;
+    return yield* listen(LISTS, ctx, typeof resumes === "boolean" ? { resumes } : null);
   }
   const wanted = call.params["notifications"];
   if (!isObject(wanted)) throw new GatewayError("invalid", "notifications must be an object");

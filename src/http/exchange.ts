@@ -114,12 +114,13 @@ export class Exchange {
 
   #wire(incoming: Incoming, codec: Codec, manner: Manner, canAsk: boolean): WireExchange {
     const { request, accept, framed } = this.facts;
-    const { session } = manner;
-    const resumable = session !== null && canAsk && !framed && manner.unasked !== true && codec.era === "legacy" && isResumable(codec.revision);
+    const { session, unasked = false } = manner;
+    const resumable = session !== null && canAsk && !framed && !unasked && codec.era === "legacy" && isResumable(codec.revision);
     const keeper = resumable ? new StreamKeeper(() => request.platform.session(session.id), incoming.id, codec.revision) : null;
     const { ctx, signal } = this.#open(incoming.call, codec.revision, manner, canAsk, keeper && keeper.want);
-    const around: Around | undefined = session && canAsk ? (run) => withRounds(incoming.call, ctx, session, run) : undefined;
-    const running = session && incoming.call.method !== "initialize" ? cancellable(incoming, session, request.platform, signal) : null;
+    const around: Around | undefined = session && canAsk && !unasked ? (run) => withRounds(incoming.call, ctx, session, run) : undefined;
+    // What no request opened, no request cancels.
+    const running = session && !unasked && incoming.call.method !== "initialize" ? cancellable(incoming, session, request.platform, signal) : null;
     const standing = new Standing(this.facts.revalidate, (reason) => signal.abort(reason));
     const ended = () => {
       standing.end();
@@ -139,7 +140,7 @@ export class Exchange {
       keeper,
       // A listener looks after itself.
       lasting: () => void (incoming.call.method === "subscriptions/listen" || standing.watch()),
-      unasked: manner.unasked === true,
+      unasked,
       waitUntil: request.waitUntil,
       headers: (streaming) => this.headers(streaming),
     };

@@ -71,19 +71,18 @@ export async function legacy(exchange: Exchange, body: LegacyBody, session: Sess
 
 /**
  * `GET`: the stream of a session for what belongs to no call (MCP 2025-11-25, listening for messages). Within, it is what a modern client
- * gets from `subscriptions/listen`. With `Last-Event-ID` it goes on where the client has it: the same stream, or that of a call. An event id that
- * is not ours opens it anew.
+ * gets from `subscriptions/listen`. With `Last-Event-ID` the stream of a call goes on where the client has it, and the session's own begins with what the
+ * client may have missed. An event id that is not ours opens it anew.
  */
-export async function openStream(exchange: Exchange, version: string | null, session: SessionClaims, lastEventId: string | null): Promise<Response> {
+export async function openStream(exchange: Exchange, version: string | null, session: SessionClaims, lastEventId: string | null, subscribes?: boolean): Promise<Response> {
   if (!acceptsOf(exchange.facts.accept).sse) return refuse(406, "Not Acceptable: the answer is text/event-stream", BAD_LEGACY_HTTP);
   if (version !== null && !isLegacy(version)) return refuse(400, "Bad Request: unsupported protocol version", BAD_LEGACY_HTTP);
   const { capabilities, clientInfo } = session;
   const isKept = isResumable(session.revision) && !exchange.facts.framed;
   const position = isKept ? positionOf(lastEventId) : null;
   if (position && position.request !== null) return exchange.resume({ ...position, request: position.request }, legacyCodec(session.revision), handleOf(session));
-  const call = bareCall("subscriptions/listen", isKept ? { after: position?.seq ?? null } : {}, { capabilities, clientInfo });
-  // What happens until the client comes back is written down, for as long as a call would go on.
-  return exchange.run({ id: "null", call }, streamCodec(session.revision), { session: handleOf(session), disconnectCancels: !isKept, unasked: true });
+  const call = bareCall("subscriptions/listen", isKept ? { resumes: position !== null } : {}, { capabilities, clientInfo });
+  return exchange.run({ id: "null", call }, streamCodec(session.revision), { session: { ...handleOf(session), subscribes: session.isOld ?? subscribes }, disconnectCancels: true, unasked: true });
 }
 
 /** A stream that cannot be opened is not opened with 200. */
@@ -115,7 +114,10 @@ export async function endSession(exchange: Exchange, session: SessionClaims | nu
   const { request, authorization } = exchange.facts;
   const { platform, workspace } = request;
   await reach(() => platform.authority(workspace.id).endSession(session.id, session.expiresAt), request.limits.connectMs);
-  await atSession(exchange, session, (object) => object.end());
+  await Promise.all([
+    atSession(exchange, session, (object) => object.end()),
+    reach(() => platform.hub(workspace.id).close(session.id), request.limits.connectMs),
+  ]);
   forgetCaller(request.workspace.slug, authorization, session.id);
   return new Response(null, { status: 200 });
 }

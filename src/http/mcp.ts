@@ -60,6 +60,7 @@ async function answer(request: Request, place: Place, platform: Platform, execut
       requestId: newId("req"),
       origin: place.origin,
       limits,
+      askedAt: auth.at,
       authorization,
       hops: hopsOf(headers.get(HOPS_HEADER)),
       gate: new Gate(limits.requestFetches),
@@ -79,7 +80,7 @@ async function answer(request: Request, place: Place, platform: Platform, execut
   const exists = exchange.endpointExists();
   if (!(exists instanceof Promise ? await exists : exists)) return refuse(404, "no such endpoint");
   if (method === "DELETE") return endSession(exchange, session);
-  if (method === "GET" && session) return openStream(exchange, headers.get("mcp-protocol-version"), session, headers.get("last-event-id"));
+  if (method === "GET" && session) return openStream(exchange, headers.get("mcp-protocol-version"), session, headers.get("last-event-id"), auth.subscribes);
   switch (message.kind) {
     case "refused":
       return new Response(message.body, { status: message.status, headers: REFUSED_HEADERS[message.status === 405 ? "method" : "other"] });

@@ -52,7 +52,8 @@ export type AuditBatch = JsonText;
 export type Refusal = "invalid" | "expired" | "revoked" | "session_ended";
 
 export type Verdict =
-  | { ok: true; principal: Principal; version: CatalogVersion }
+  /** `subscribes`: the legacy session that was asked about has subscribed to resources; absent: there is none, or the object is of the version before. */
+  | { ok: true; principal: Principal; version: CatalogVersion; subscribes?: boolean }
   | { ok: false; reason: Refusal };
 
 export interface TokenInfo {
@@ -146,13 +147,18 @@ export interface AuthorityApi {
   /** Once: null when there is none, it has expired, it was used, or who began it has lost the right to. */
   takeLogin(id: string): Promise<PendingLogin | null>;
   endSession(session: string, until: number): Promise<void>;
+  /** A legacy session has subscribed to a resource, and may have until it expires (Unix ms). */
+  noteSubscriber(session: string, until: number): Promise<void>;
+  subscribes(session: string): Promise<boolean>;
 }
 
 export interface HubApi {
   announce(changes: Change[]): Promise<void>;
-  /** Ends the streams of one principal: its right is gone. */
-  close(principal: string): Promise<void>;
-  /** WebSocket upgrade of one listener; see `subscriptions/listen`. */
+  /** Ends the streams of one principal, whose right is gone, or of one legacy session. */
+  close(whose: string): Promise<void>;
+  /** A legacy session has subscribed to a resource, which its open stream is to know. */
+  subscribed(session: string): Promise<void>;
+  /** WebSocket upgrades of those who listen, see the object. */
   fetch(request: Request): Promise<Response>;
 }
 
@@ -299,6 +305,8 @@ export interface RequestContext {
   /** `https://host` under which this request came in. */
   origin: string;
   limits: Limits;
+  /** Unix ms at which, or after which, the Authority said who is calling. */
+  askedAt?: number | undefined;
   /** The credential as it was sent, for what runs longer than its request and has to ask whether it still stands; null: none. */
   authorization?: string | null;
   /** Gateways the client's request came through (`lib/egress` hopsOf of its `causeway-hops` header); absent: none. */
@@ -312,6 +320,8 @@ export interface RequestContext {
 export interface SessionHandle {
   id: string;
   expiresAt: number;
+  /** Whether it had subscribed to resources at `askedAt`; undefined: that is not known. */
+  subscribes?: boolean | undefined;
 }
 
 /** A limit on requests in flight: `enter` gives what must be called once to leave, at once or when there is a place. The signal is looked at only to wait. */

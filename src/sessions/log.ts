@@ -14,9 +14,6 @@ type Bounds = Pick<Limits, "replayEvents" | "replayBytes" | "replayMs">;
 /** A client may have heard what has not arrived here yet; so much of it is no sign of a number that was made up. */
 const AHEAD = 100;
 
-/** The session's own stream (GET), which is never over while the session lasts. */
-export const OWN_STREAM = "g";
-
 /**
  * What a session's streams said of late, for a client whose connection broke: bounded over all streams together by number, bytes and age, the oldest
  * go first. A message that is larger than the bound is not kept, and nothing before it can be resumed from. The tables are made with
@@ -58,11 +55,6 @@ export class ReplayLog {
     kept.events++;
     kept.bytes += bytes;
     this.prune();
-  }
-
-  /** From now on nobody knows what the stream would have said: what came before can no more be resumed from. */
-  skip(stream: string): void {
-    if (this.#stream(stream)) this.append(stream, this.next(stream), null);
   }
 
   /** What the stream said after a number; null when some of that is not kept, or the stream is not known. */

@@ -1,10 +1,11 @@
 import { fromBase64Url, toBase64Url } from "../lib/crypto.ts";
 import type { JsonText } from "../model/json.ts";
-import { OWN_STREAM } from "./log.ts";
+import { randomToken } from "../lib/ids.ts";
 
 /*
- * The event ids of a session's streams (MCP 2025-11-25, resumability): `g.{number}` on its own stream, `c.{name}.{request id}.{number}` on that
- * of a call. They name places within the session's own object and give nobody a right.
+ * The event ids of a session's streams (MCP 2025-11-25, resumability): `g.{name}.{number}` on its own stream, `c.{name}.{request id}.{number}` on that
+ * of a call. They give nobody a right. Those of calls name places within the session's own object; of its own stream nothing is kept, because a client that
+ * comes back to it is told that everything may have changed.
  */
 
 /** Where a stream stood. */
@@ -18,7 +19,25 @@ export interface Position {
 /** A request id that is longer would make the longer event ids. */
 const MAX_ID_CHARS = 64;
 const CALL = /^(c\.[\w-]{16,32}\.([\w-]{1,172}))\.(\d{1,9})$/;
-const OWN = /^g\.(\d{1,9})$/;
+/** Without a name: given by the version before. */
+const OWN = /^(g(?:\.[\w-]{8})?)\.(\d{1,9})$/;
+const NAME_BYTES = 6;
+
+/** The event ids of one GET stream, which are those of no other. */
+export class Numbering {
+  readonly #stream = `g.${randomToken(NAME_BYTES)}`;
+  #seq = 0;
+
+  /** Id of what was said last; of the beginning at first. */
+  get position(): string {
+    return eventId(this.#stream, this.#seq);
+  }
+
+  next(): string {
+    this.#seq++;
+    return this.position;
+  }
+}
 
 export function eventId(stream: string, seq: number): string {
   return `${stream}.${seq}`;
@@ -32,8 +51,8 @@ export function callStream(name: string, request: JsonText): string | null {
 /** Reads a `Last-Event-ID`; null for one that is not ours. */
 export function positionOf(id: string | null): Position | null {
   if (id === null) return null;
-  const [, own] = OWN.exec(id) ?? [];
-  if (own !== undefined) return { stream: OWN_STREAM, seq: Number(own), request: null };
+  const [, own, number] = OWN.exec(id) ?? [];
+  if (own !== undefined) return { stream: own, seq: Number(number), request: null };
   const [, stream, encoded, seq] = CALL.exec(id) ?? [];
   const request = encoded === undefined ? null : requestIn(encoded);
   return stream === undefined || request === null ? null : { stream, seq: Number(seq), request };

@@ -1,5 +1,5 @@
-import { isObject, type JsonText, type JsonValue } from "../model/json.ts";
-import { type Logged, OWN_STREAM, type ReplayLog } from "./log.ts";
+import type { JsonText, JsonValue } from "../model/json.ts";
+import type { ReplayLog } from "./log.ts";
 
 /** Close codes of our own (RFC 6455 7.4.2): another one took the stream over; what was asked for is not kept any more. */
 export const SUPERSEDED = 4409;
@@ -12,24 +12,13 @@ const SOCKET = "socket";
 /** The one stream of all WebSocket connections of a session. */
 const SOCKET_STREAM = "w";
 
-/**
- * What a GET stream is told first: the number of its next event, what was missed (null: that is not known), whether there may have been more (the stream
- * before was open still, and what it was about to say is lost with it), and what the session has subscribed to.
- */
-export interface Opening {
-  position: number;
-  missed: Logged[] | null;
-  unsure: boolean;
-  uris: string[];
-}
-
 /** What a line to a session's object says of a stream: number, message (null: too large to keep), whether it was the last. */
 export type Note = [seq: number, text: JsonText | null, last: boolean];
 
 /**
  * The streams of a session that can be had again: who writes one, who reads it again, and what is kept between them. Its lines, by path:
- * `/log?stream=` writes the stream of a call (`Note`s); `/tail?stream=&after=` reads it, from a number on (`Note`s); `/stream?after=` is the session's
- * own stream, which hears an `Opening` and writes its `Note`s back (without `after`: from a Worker of the version before, which does neither); `/socket?after=` is a WebSocket connection: what any of them says goes to the newest; with `writes` it has no client any more.
+ * `/log?stream=` writes the stream of a call (`Note`s); `/tail?stream=&after=` reads it, from a number on (`Note`s); `/stream` is the session's
+ * own stream, which hears what the session has subscribed to, now and whenever that changes, and keeps nothing; `/socket?after=` is a WebSocket connection: what any of them says goes to the newest; with `writes` it has no client any more.
  */
 export class Replay {
   readonly #ctx: DurableObjectState;
@@ -51,7 +40,7 @@ export class Replay {
     const after = searchParams.get("after") ? Number(searchParams.get("after")) : null;
     if (pathname === "/log") this.#write(line, stream);
     else if (pathname === "/tail") this.#tail(line, stream, after ?? 0);
-    else if (pathname === "/stream") this.#own(line, after, searchParams.has("after"));
+    else if (pathname === "/stream") this.#own(line);
     else this.#connect(line, after, searchParams.has("writes"));
     this.#kept();
   }
@@ -62,7 +51,8 @@ export class Replay {
     // What comes late on a line that was closed, after the session's end for instance, is not kept.
     if (tag === SOCKET && line.readyState === WebSocket.OPEN) this.#said(text);
     else if (tag === SOCKET) return true;
-    else if (tag === STREAM) this.#note(line, OWN_STREAM, text);
+    // A Worker of the version before writes down what it says.
+    else if (tag === STREAM) return true;
     else if (tag.startsWith("log ")) this.#note(line, tag.slice("log ".length), text);
     else return false;
     this.#kept();
@@ -72,7 +62,6 @@ export class Replay {
   /** A line is gone. */
   left(line: WebSocket): void {
     const [tag = ""] = this.#ctx.getTags(line);
-    if (tag === STREAM && !this.#others(STREAM, line)) this.#log.skip(OWN_STREAM);
     // Without its writer a call's stream has no end any more.
     if (tag.startsWith("log ")) for (const tail of this.#ctx.getWebSockets(tailTag(tag.slice("log ".length)))) tail.close(LOST, "the call was lost");
   }
@@ -99,17 +88,10 @@ export class Replay {
     else if (missed === null || this.#ctx.getWebSockets(logTag(stream)).length === 0) line.close(LOST, "not kept any more");
   }
 
-  #own(line: WebSocket, after: number | null, isTold: boolean): void {
-    const older = this.#ctx.getWebSockets(STREAM);
-    for (const stream of older) stream.close(SUPERSEDED, "another stream took its place");
-    // Between the stream before and this one nobody listened, unless it is open still.
-    if (older.length === 0) this.#log.skip(OWN_STREAM);
-    // Nothing was ever said on a stream that is not known, if it is open still and has no number yet.
-    const missed = after === null || (after === 0 && older.length > 0 && this.#log.next(OWN_STREAM) === 1) ? [] : this.#log.since(OWN_STREAM, after);
+  #own(line: WebSocket): void {
+    for (const older of this.#ctx.getWebSockets(STREAM)) older.close(SUPERSEDED, "another stream took its place");
     this.#ctx.acceptWebSocket(line, [STREAM]);
-    const position = Math.max(this.#log.next(OWN_STREAM), missed && after !== null ? after + 1 : 0);
-    const uris = this.#uris();
-    line.send(JSON.stringify(isTold ? ({ position, missed, unsure: after !== null && older.length > 0, uris } satisfies Opening) : uris));
+    line.send(JSON.stringify(this.#uris()));
   }
 
   #connect(line: WebSocket, after: number | null, isWriter: boolean): void {
@@ -146,10 +128,6 @@ export class Replay {
       if (last) tail.close(1000);
     }
   }
-
-  #others(tag: string, line: WebSocket): boolean {
-    return this.#ctx.getWebSockets(tag).some((other) => other !== line && other.readyState === WebSocket.OPEN);
-  }
 }
 
 /** What a connection's line hears, and has as attachment, when its client is at another one now. */
@@ -174,12 +152,4 @@ export function noteIn(text: string): Note | null {
   const [seq, message, last] = value;
   if (typeof seq !== "number" || (typeof message !== "string" && message !== null)) return null;
   return [seq, message ?? null, last === true];
-}
-
-/** Null for what an object of the version before says. */
-export function openingIn(text: string): Opening | null {
-  const value: JsonValue = JSON.parse(text);
-  if (!isObject(value) || typeof value.position !== "number") return null;
-  const missed = Array.isArray(value.missed) ? value.missed.filter(isObject).map(({ seq, text: said, last }) => ({ seq: Number(seq), text: String(said), last: last === true })) : null;
-  return { position: value.position, missed, unsure: value.unsure === true, uris: Array.isArray(value.uris) ? value.uris.map(String) : [] };
 }

@@ -16,6 +16,8 @@ export interface SessionClaims {
   clientInfo: { name: string; version: string } | null;
   /** Unix ms. */
   expiresAt: number;
+  /** By a version that did not tell the Authority of its subscriptions. */
+  isOld?: true;
 }
 
 const FORMAT = "s1";
@@ -54,7 +56,7 @@ export async function openSession(masterKey: string, token: string, now: number)
 
 function payloadOf({ id, workspace, principal, revision, expiresAt, capabilities, clientInfo }: SessionClaims): string {
   const client = clientInfo && [clientInfo.name.slice(0, MAX_CLIENT_CHARS), clientInfo.version.slice(0, MAX_CLIENT_CHARS)];
-  return toBase64Url(new TextEncoder().encode(JSON.stringify([id, workspace, principal, revision, expiresAt, capabilities, client])));
+  return toBase64Url(new TextEncoder().encode(JSON.stringify([id, workspace, principal, revision, expiresAt, capabilities, client, 1])));
 }
 
 function capabilitiesKept(declared: ClientCapabilities): ClientCapabilities {
@@ -64,10 +66,10 @@ function capabilitiesKept(declared: ClientCapabilities): ClientCapabilities {
 
 function claimsOf(payload: JsonValue): SessionClaims | null {
   if (!Array.isArray(payload)) return null;
-  const [id, workspace, principal, revision, expiresAt, declared, client] = payload;
+  const [id, workspace, principal, revision, expiresAt, declared, client, edition] = payload;
   const capabilities = capabilitiesOf(declared);
   if (typeof id !== "string" || typeof workspace !== "string" || typeof principal !== "string" || typeof revision !== "string") return null;
   if (typeof expiresAt !== "number" || !capabilities) return null;
   const clientInfo = Array.isArray(client) ? clientInfoOf({ name: client[0] ?? null, version: client[1] ?? null }) : null;
-  return { id, workspace, principal, revision, capabilities, clientInfo, expiresAt };
+  return { id, workspace, principal, revision, capabilities, clientInfo, expiresAt, ...(edition !== 1 && { isOld: true as const }) };
 }

@@ -1,14 +1,16 @@
 import { findResource } from "../catalog/find.ts";
 import { freshSnapshot } from "../catalog/freshness.ts";
+import { stop, type Timer } from "../lib/clock.ts";
 import type { Notification, Reply } from "../model/call.ts";
 import type { Change } from "../model/change.ts";
 import type { CallContext } from "../model/context.ts";
+import { isPrimed } from "../sessions/keeping.ts";
+import { Numbering } from "../sessions/position.ts";
 import type { Filter } from "./filter.ts";
-import { Inbox } from "./inbox.ts";
-import { Journal } from "./journal.ts";
-import { lineTo } from "./line.ts";
+import { Listener } from "./listener.ts";
 import type { FollowedTask } from "./tasks.ts";
-import { tellsUpdates, UpstreamLines } from "./upstreams.ts";
+import { LOOK_MS } from "./trunk.ts";
+import { tellsUpdates } from "./upstreams.ts";
 
 /**
  * `subscriptions/listen` as a reply that does not end by itself: the acknowledgement with the honoured subset, then
@@ -16,70 +18,58 @@ import { tellsUpdates, UpstreamLines } from "./upstreams.ts";
  * client opens another), or the right behind it is lost. The codec puts the subscription's id on each message.
  * Of `tasks` it tells how they stand, at once and whenever that changes.
  * In a legacy session this is its GET stream: the resources are those that the session has subscribed to, also later, and
- * another stream of the session, or the end of the session, ends this one. With `kept` it can be had again: what the
- * client missed after an event is told first, and where that is not known, that everything may have changed.
+ * another stream of the session, or the end of the session, ends this one. With `kept` its events have ids, and a client that comes back with
+ * one is told that everything may have changed: what it missed was one of these.
  */
 export async function* listen(wanted: Filter, ctx: CallContext, kept: KeptStream | null = null, tasks: readonly FollowedTask[] = []): Reply {
-  let filter = wanted;
-  const inbox = new Inbox();
-  const lines: WebSocket[] = [];
-  const upstreams = new UpstreamLines(ctx, (changes) => inbox.put(changes), () => inbox.close());
-  const open = async (object: Parameters<typeof lineTo>[0], url: string, heard: (text: string) => void) => {
-    const line = await lineTo(object, url, heard);
-    line.addEventListener("close", () => inbox.close());
-    lines.push(line);
-    return line;
-  };
-  ctx.signal.addEventListener("abort", () => inbox.close());
-  const expiry = setTimeout(() => inbox.close(), endOf(ctx) - ctx.platform.now());
+  const listener = new Listener(wanted, ctx);
+  const { inbox } = listener;
+  ctx.onCut(() => inbox.close());
   const look = () => void stillAllowed(ctx).then((allowed) => allowed || inbox.close());
-  const first = setTimeout(look, FIRST_CHECK_MS);
-  const recheck = setInterval(look, RECHECK_MS);
+  const expiry = setTimeout(() => inbox.close(), endOf(ctx) - ctx.platform.now());
+  let first: Timer | null = null;
+  let looks = 0;
+  const watch = setInterval(() => {
+    listener.look();
+    if (++looks % RECHECKED === 0) look();
+  }, LOOK_MS);
   try {
-    const query = new URLSearchParams({ principal: ctx.principal.id, filter: JSON.stringify(filter) });
-    const { session, platform, workspace } = ctx;
-    const hub = await open(() => platform.hub(workspace.id), `https://hub/listen?${query}`, (text) => inbox.put(changesIn(text)));
-    const journal = new Journal(kept ? ctx.revision : null, (uris) => {
-      filter = { ...filter, uris };
-      if (hub.readyState === WebSocket.OPEN) hub.send(JSON.stringify(filter));
-      void upstreams.follow(filter);
-    });
-    if (session) journal.attach(await open(() => platform.session(session.id), `https://session/stream?after=${kept?.after ?? ""}`, journal.heard));
-    // The client may have left while the objects were asked.
-    if (ctx.signal.aborted) inbox.close();
+    await listener.begin();
+    if (!listener.isSure) first = setTimeout(look, FIRST_CHECK_MS);
     const known = await Promise.all(tasks.map((task) => task.begin((text) => inbox.put([{ type: "task", task: text }]))));
-    yield acknowledgement({ ...filter, uris: await honoured(filter.uris, ctx) }, tasks.filter((_task, at) => known[at]).map(({ id }) => id));
-    if (ctx.session) {
-      const { missed, unsure } = yield* journal.begin();
-      for (const notification of missed ?? []) if (await mayHear(notification, ctx)) yield notification;
-      if (missed === null || unsure) inbox.put(everything(filter));
-    }
-    await upstreams.follow(filter);
+    yield acknowledgement({ ...listener.filter, uris: await honoured(listener.filter.uris, ctx) }, tasks.filter((_task, at) => known[at]).map(({ id }) => id));
+    const numbering = kept && new Numbering();
+    if (numbering && isPrimed(ctx.revision)) yield { method: "", params: "", eventId: numbering.position };
+    if (kept?.resumes) listener.missed();
+    await listener.follow();
     for (let changes = await inbox.take(); changes !== null; changes = await inbox.take()) {
-      for (const change of changes) if (await concerns(change, ctx)) yield journal.written(notificationOf(change));
+      for (const change of changes) {
+        if (!(await concerns(change, ctx))) continue;
+        const notification = notificationOf(change);
+        yield numbering ? { ...notification, eventId: numbering.next() } : notification;
+      }
       // A publish may have brought upstreams, or resources that were asked for.
-      if (changes.some(({ type }) => type !== "resource" && type !== "task")) await upstreams.follow(filter);
+      if (changes.some(({ type }) => type !== "resource" && type !== "task")) await listener.follow();
     }
     return { type: "complete", result: "{}" };
   } finally {
     clearTimeout(expiry);
-    clearTimeout(first);
-    clearInterval(recheck);
-    for (const line of lines) line.close(1000);
+    stop(first);
+    clearInterval(watch);
     for (const task of tasks) task.end();
-    upstreams.close();
+    ctx.waitUntil(listener.end());
   }
 }
 
 interface KeptStream {
-  /** Number of the last event that the client has; null: it begins anew. */
-  after: number | null;
+  /** The client had a stream of this session before. */
+  resumes: boolean;
 }
 
-/** A backstop: the Authority tells the Hub to close the streams of a lost right at once. */
-const RECHECK_MS = 5 * 60_000;
 /** What let this stream be opened may be five seconds old, and the right lost before the Hub knew of it. */
 const FIRST_CHECK_MS = 6_000;
+/** Of so many looks at the line one is at the right as well, every five minutes: a backstop, the Authority tells the Hub to close the streams of a lost right at once. */
+const RECHECKED = 20;
 
 function endOf({ deadline, principal, session }: CallContext): number {
   return Math.min(deadline, principal.expiresAt ?? Infinity, session?.expiresAt ?? Infinity);
@@ -96,21 +86,6 @@ async function stillAllowed(ctx: CallContext): Promise<boolean> {
 /** A list is everybody's; a resource is told of only to whom may read it now. */
 async function concerns(change: Change, ctx: CallContext): Promise<boolean> {
   return change.type !== "resource" || findResource(ctx, await freshSnapshot(ctx), change.uri) !== null;
-}
-
-/** The right to a resource may have been lost since it was written down. */
-async function mayHear({ params }: Notification, ctx: CallContext): Promise<boolean> {
-  const { uri } = JSON.parse(params);
-  return typeof uri !== "string" || concerns({ type: "resource", uri }, ctx);
-}
-
-/** Whatever may have been missed. */
-function everything({ tools, prompts, resources, uris }: Filter): Change[] {
-  const lists: Change[] = [];
-  if (tools) lists.push({ type: "tools" });
-  if (prompts) lists.push({ type: "prompts" });
-  if (resources) lists.push({ type: "resources" });
-  return [...lists, ...uris.map((uri): Change => ({ type: "resource", uri }))];
 }
 
 /** Without the resources whose upstream tells of no updates. */
@@ -137,9 +112,4 @@ function notificationOf(change: Change): Notification {
   if (change.type === "resource") return { method: "notifications/resources/updated", params: JSON.stringify({ uri: change.uri }) };
   if (change.type === "task") return { method: "notifications/tasks", params: change.task };
   return { method: `notifications/${change.type}/list_changed`, params: "{}" };
-}
-
-function changesIn(message: string): Change[] {
-  const changes: Change[] = JSON.parse(message);
-  return changes;
 }

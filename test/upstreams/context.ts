@@ -83,6 +83,8 @@ export function bench(url: string, own: { limits?: Partial<Record<keyof Limits, 
     listTokens: missing,
     revokeToken: missing,
     endSession: missing,
+    noteSubscriber: missing,
+    subscribes: missing,
   };
   const snapshot = snapshotOf(workspace.id, upstream, own.tools ?? [], limits);
   const context: Bench["context"] = (options = {}) => {

@@ -3,7 +3,7 @@ import { CONFORMANCE } from "../../src/dev/worker/fixtures/conformance.ts";
 import type { Notification } from "../../src/model/call.ts";
 import type { AuditBatch, Builtin } from "../../src/model/context.ts";
 import type { Env } from "../../src/platform.ts";
-import { Authority, createWorker, Hub as RealHub, Once as RealOnce, Session, Task as RealTask, UpstreamSession } from "../../src/worker.ts";
+import { Authority, createWorker, Hub as RealHub, Once as RealOnce, Session as RealSession, Task as RealTask, UpstreamSession } from "../../src/worker.ts";
 
 /*
  * The local Worker with builtins that a test can watch, a clock it can set ahead, a Hub that is slow and says how many listen, and a queue that
@@ -84,9 +84,20 @@ export class Hub extends RealHub {
     return super.fetch(request);
   }
 
-  /** Listeners now. */
+  /** Sockets of those who listen; all who listen in one isolate share one. */
   async listeners(): Promise<number> {
     return this.ctx.getWebSockets().length;
+  }
+
+  async lose(): Promise<void> {
+    this.ctx.abort();
+  }
+}
+
+export class Session extends RealSession {
+  /** GET streams that hang on it. */
+  async streams(): Promise<number> {
+    return this.ctx.getWebSockets("stream").length;
   }
 }
 
@@ -108,7 +119,7 @@ function twice(batch: MessageBatch<AuditBatch>): MessageBatch<AuditBatch> {
   return { queue: batch.queue, metadata: batch.metadata, messages, ackAll: () => batch.ackAll(), retryAll: (options) => batch.retryAll(options) };
 }
 
-/** `POST /watched/ahead/{ms}` sets the clock ahead; `POST /watched/ring/{name}` fires the alarm of a Once object; `GET /watched/{workspace}` tells what was seen. */
+/** `POST /watched/ahead/{ms}` sets the clock ahead; `POST /watched/ring/{name}` fires the alarm of a Once object; `/watched/lose/{workspace}` kills its Hub; `/watched/session/{name}` looks into a session; `GET /watched/{workspace}` tells what was seen. */
 async function watched(path: string, env: Env): Promise<Response> {
   const [, , subject = "", value] = path.split("/");
   if (subject === "ahead") seen.aheadMs = Number(value);
@@ -116,12 +127,20 @@ async function watched(path: string, env: Env): Promise<Response> {
     const once = env.ONCE.getByName(value ?? "");
     await Reflect.apply(Reflect.get(once, "ring"), once, []);
   }
+  if (subject === "lose") {
+    const lost = env.HUB.getByName(value ?? "");
+    await Promise.resolve(Reflect.apply(Reflect.get(lost, "lose"), lost, [])).catch(() => undefined);
+  }
+  if (subject === "session") {
+    const session = env.SESSION.getByName(value ?? "");
+    return Response.json({ streams: await Reflect.apply(Reflect.get(session, "streams"), session, []) });
+  }
   const hub = env.HUB.getByName(subject);
   const listeners: unknown = subject.startsWith("ws_") ? await Reflect.apply(Reflect.get(hub, "listeners"), hub, []) : 0;
   return Response.json({ ...seen, listeners });
 }
 
-export { Authority, Session, UpstreamSession };
+export { Authority, UpstreamSession };
 
 export default {
   fetch: (request, env, execution) => {
