@@ -1,6 +1,6 @@
 import { keep } from "../audit/buffer.ts";
 import { observe } from "../audit/observe.ts";
-import type { CallRecord } from "../model/audit.ts";
+import { recordOf } from "../audit/record.ts";
 import type { Call, Reply } from "../model/call.ts";
 import type { CallContext } from "../model/context.ts";
 import { passOn } from "./extensions.ts";
@@ -18,7 +18,7 @@ export interface Manner {
 /** An accepted call, from its method to its reply; exactly one audit record leaves it, however it ends and however often it runs. */
 export function handle(call: Call, ctx: CallContext, manner: Manner = {}): Reply {
   const { audit, now } = ctx.platform;
-  const record = accepted(call, ctx);
+  const record = recordOf(call, ctx);
   const reply = manner.around ? manner.around((again) => dispatch(again, ctx)) : dispatch(call, ctx);
   return observe(reply, (end, error) => {
     record.target = ctx.target;
@@ -33,32 +33,4 @@ export function handle(call: Call, ctx: CallContext, manner: Manner = {}): Reply
 
 function dispatch(call: Call, ctx: CallContext): Reply {
   return (METHODS.get(call.method) ?? passOn)(call, ctx);
-}
-
-/** The call's record as it is before the call has ended. */
-function accepted(call: Call, ctx: CallContext): CallRecord {
-  return {
-    type: "call",
-    id: ctx.callId,
-    workspace: ctx.workspace.id,
-    at: ctx.platform.now(),
-    durationMs: 0,
-    principal: ctx.principal.id,
-    principalName: ctx.principal.name,
-    method: call.method,
-    name: nameOf(call),
-    target: null,
-    revision: ctx.revision,
-    client: call.clientInfo?.name.slice(0, 100) ?? null,
-    end: "cancelled",
-    error: null,
-    requestId: ctx.requestId,
-    trace: call.trace.traceparent,
-    parent: ctx.parent,
-  };
-}
-
-function nameOf({ params }: Call): string | null {
-  const name = params["name"] ?? params["uri"];
-  return typeof name === "string" ? name.slice(0, 2_048) : null;
 }

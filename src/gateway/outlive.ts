@@ -13,7 +13,7 @@ import { isQuick, notePace } from "../tasks/quick.ts";
 import type { TaskLine, TaskStart } from "../tasks/start.ts";
 import { taskText } from "../tasks/view.ts";
 import { handleOutcome, isWaiter, WAIT_FOR_RUN } from "../tasks/wait.ts";
-import { heard, linesOf } from "../targets/mcp/leg.ts";
+import { heard, linesOf, lostCall } from "../targets/mcp/leg.ts";
 import { dispatched } from "./dispatch.ts";
 
 /** A call that may outlive its request, and as what it would. */
@@ -87,10 +87,10 @@ async function* inObject({ as, afterMs }: Outliving, entry: ToolEntry, call: Cal
       if (line.type === "task") return await announced(as, object, entry, ctx, line.view);
       yield line.notification;
     }
-    throw lost();
+    throw lostCall();
   } catch (thrown) {
     if (signal.aborted) throw signal.reason;
-    throw thrown instanceof GatewayError ? thrown : lost(thrown);
+    throw thrown instanceof GatewayError ? thrown : lostCall(thrown);
   } finally {
     signal.removeEventListener("abort", left);
     stop.abort();
@@ -155,9 +155,4 @@ function hasTasks(capabilities: JsonObject | undefined): boolean {
 function withoutTasks({ capabilities }: Call): Call["capabilities"] {
   const { [TASKS]: _, ...extensions } = capabilities.extensions ?? {};
   return { ...capabilities, extensions };
-}
-
-function lost(cause?: unknown): GatewayError {
-  const message = "the call was lost on its way: whether it took effect is unknown. It was not sent again.";
-  return new GatewayError("upstream", message, { cause, data: { reason: "outcome_unknown" } });
 }

@@ -50,7 +50,6 @@ export class OwnTask implements FollowedTask {
 
 const POLL_MS = 1_000;
 const MOST_POLL_MS = 10_000;
-const OVER: readonly JsonValue[] = ["completed", "failed", "cancelled"];
 
 /** A task of an upstream: asked for as often as it says. */
 export class UpstreamTask implements FollowedTask {
@@ -79,7 +78,7 @@ export class UpstreamTask implements FollowedTask {
   }
 
   #next(last: JsonText, heard: (task: JsonText) => void): void {
-    if (this.#ended || OVER.includes(valueOf(last, "status"))) return;
+    if (this.#ended || isOver({ status: valueOf(last, "status") })) return;
     const wanted = valueOf(last, "pollIntervalMs");
     const ms = typeof wanted === "number" ? Math.min(Math.max(wanted, POLL_MS), MOST_POLL_MS) : POLL_MS;
     this.#timer = setTimeout(() => void this.#again(last, heard), ms);

@@ -1,5 +1,6 @@
 import { endOf } from "../audit/observe.ts";
 import { keep } from "../audit/buffer.ts";
+import { recordOf } from "../audit/record.ts";
 import { authenticate } from "../access/authenticate.ts";
 import { loadSnapshot } from "../catalog/snapshot.ts";
 import { requireCapability } from "../gateway/ask.ts";
@@ -242,26 +243,10 @@ export class TaskRun {
 
   /** How the run ended, as a record of its own: that of the call says that it became a task. */
   #record(end: AuditEnd, error: ErrorCode | null): void {
-    const { workspace, principal, requestId, callId, entry, call, revision } = this.#start;
-    const record = {
-      type: "call" as const,
-      id: newId("call"),
-      workspace: workspace.id,
-      at: this.#began,
-      durationMs: this.#platform.now() - this.#began,
-      principal: principal.id,
-      principalName: principal.name,
-      method: "tools/call",
-      name: entry.name,
-      target: this.#open.ctx.target,
-      revision,
-      client: call.clientInfo?.name.slice(0, 100) ?? null,
-      end,
-      error,
-      requestId,
-      trace: call.trace.traceparent,
-      parent: callId,
-    };
+    const { callId, entry, call } = this.#start;
+    const { ctx } = this.#open;
+    const durationMs = this.#platform.now() - this.#began;
+    const record = { ...recordOf(call, ctx), id: newId("call"), at: this.#began, durationMs, name: entry.name, target: ctx.target, end, error, parent: callId };
     const kept = keep(this.#platform.audit, record, this.#platform.now);
     if (kept) this.#background.push(kept);
   }

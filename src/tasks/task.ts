@@ -1,8 +1,9 @@
 import { DurableObject } from "cloudflare:workers";
 import { within } from "../lib/clock.ts";
 import type { Builtin, Platform, TaskApi, TaskView } from "../model/context.ts";
-import type { JsonObject } from "../model/json.ts";
+import type { JsonObject, JsonText } from "../model/json.ts";
 import { type Env, platformOf } from "../platform.ts";
+import { lostCall } from "../targets/mcp/leg.ts";
 import { TaskRecord } from "./record.ts";
 import { TaskRun } from "./run.ts";
 import type { TaskStart } from "./start.ts";
@@ -123,14 +124,13 @@ export class Task extends DurableObject<Env> implements TaskApi {
     if (kept?.owner !== owner || kept.view.createdAt + kept.view.ttlMs < this.#platform.now()) return null;
     if (this.#run) return this.#run.view;
     if (isOver(kept.view)) return kept.view;
-    const view: TaskView = { ...kept.view, status: "failed", statusMessage: null, inputRequests: {}, updatedAt: this.#platform.now(), error: LOST };
+    const view: TaskView = { ...kept.view, status: "failed", statusMessage: null, inputRequests: {}, updatedAt: this.#platform.now(), error: lostText() };
     this.#tell(owner, view);
     return view;
   }
 }
 
-const LOST = JSON.stringify({
-  code: -32603,
-  message: "the call was lost on its way: whether it took effect is unknown. It was not sent again.",
-  data: { code: "upstream", reason: "outcome_unknown" },
-});
+function lostText(): JsonText {
+  const { wire, code, message, data } = lostCall();
+  return JSON.stringify({ code: wire.rpc, message, data: { code, ...data } });
+}

@@ -1,5 +1,5 @@
 import type { TaskView } from "../model/context.ts";
-import type { JsonText } from "../model/json.ts";
+import type { JsonText, JsonValue } from "../model/json.ts";
 
 /** A task without what came of it, as it is announced and as part of every answer about it (ext-tasks, Task). */
 export function taskText(id: string, view: TaskView): JsonText {
@@ -24,6 +24,7 @@ export function detailedText(id: string, view: TaskView): JsonText {
   return [taskText(id, view).slice(0, -1), ...members].join(",") + "}";
 }
 
-export function isOver({ status }: Pick<TaskView, "status">): boolean {
+/** Ours, or that of an upstream. */
+export function isOver({ status }: { status: JsonValue }): boolean {
   return status === "completed" || status === "failed" || status === "cancelled";
 }

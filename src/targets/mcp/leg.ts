@@ -56,6 +56,12 @@ export function heard({ code, message, data, retryAfter, challenge, wire }: Told
   return new GatewayError(code, message, { wire, ...(data && { data }), ...(retryAfter !== null && { retryAfter }), ...(challenge && { challenge }) });
 }
 
+/** What remains to be said of a call whose object is gone. */
+export function lostCall(cause?: unknown): GatewayError {
+  const message = "the call was lost on its way: whether it took effect is unknown. It was not sent again.";
+  return new GatewayError("upstream", message, { cause, data: { reason: "outcome_unknown" } });
+}
+
 export function lineText<Line = LegLine>(line: Line): string {
   return `${JSON.stringify(line)}\n`;
 }

@@ -5,7 +5,7 @@ import { GatewayError } from "../../model/error.ts";
 import type { JsonObject } from "../../model/json.ts";
 import { INVALID_STATE } from "../../protocol/jsonrpc.ts";
 import { type Attempting, end } from "./attempt.ts";
-import { heard, type LegAnswer, type LegEnd, type LegStart, linesOf, type ParkedPlace, placeIn } from "./leg.ts";
+import { heard, type LegAnswer, type LegEnd, type LegStart, linesOf, lostCall, type ParkedPlace, placeIn } from "./leg.ts";
 import type { ChannelTry } from "./channel-call.ts";
 import type { LegacyTry } from "./legacy.ts";
 import { leavePlace, takePlace } from "./places.ts";
@@ -48,7 +48,7 @@ function outcomeOf(ended: LegEnd, object: string, ctx: CallContext): Outcome {
     case "refused":
       throw invalidState();
     case "lost":
-      throw lost();
+      throw lostCall();
     default:
       throw heard(ended.error);
   }
@@ -75,7 +75,7 @@ async function* exchange(object: string, path: string, body: LegStart | LegAnswe
     }
     return LOST;
   } catch (thrown) {
-    throw signal.aborted ? signal.reason : lost(thrown);
+    throw signal.aborted ? signal.reason : lostCall(thrown);
   } finally {
     signal.removeEventListener("abort", left);
   }
@@ -85,11 +85,6 @@ const LOST: LegEnd = { type: "lost" };
 
 async function abandon(object: string, ctx: CallContext): Promise<void> {
   await ctx.platform.session(object).fetch(new Request("https://session/abandon", { method: "POST" }));
-}
-
-function lost(cause?: unknown): GatewayError {
-  const message = "the call was lost on its way: whether it took effect is unknown. It was not sent again.";
-  return new GatewayError("upstream", message, { cause, data: { reason: "outcome_unknown" } });
 }
 
 function invalidState(): GatewayError {
