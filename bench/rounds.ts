@@ -10,7 +10,8 @@ export type Rates = ReadonlyMap<ShotName, readonly number[]>;
 
 export const ROUNDS = 5;
 const SECONDS = 2;
-const WARM_SECONDS = 3;
+/** Until the engine has compiled what is hot and the allocator holds what it will hold: before, a call of ours pays for page faults that later ones do not. */
+const WARM_SECONDS = 8;
 /** A bare Worker on the reference machine; under a third of it the machine is not fit to measure on. */
 const USUAL_BARE = 13_000;
 /** Share of a core above which the generator, not the Worker, may be what is measured. */

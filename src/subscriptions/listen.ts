@@ -1,6 +1,5 @@
 import { findResource } from "../catalog/find.ts";
 import { freshSnapshot } from "../catalog/freshness.ts";
-import { stop, type Timer } from "../lib/clock.ts";
 import type { Notification, Reply } from "../model/call.ts";
 import type { Change } from "../model/change.ts";
 import type { CallContext } from "../model/context.ts";
@@ -9,8 +8,8 @@ import { Numbering } from "../sessions/position.ts";
 import type { Filter } from "./filter.ts";
 import { Listener } from "./listener.ts";
 import type { FollowedTask } from "./tasks.ts";
-import { LOOK_MS } from "./trunk.ts";
 import { tellsUpdates } from "./upstreams.ts";
+import { Vigil } from "./vigil.ts";
 
 /**
  * `subscriptions/listen` as a reply that does not end by itself: the acknowledgement with the honoured subset, then
@@ -25,17 +24,14 @@ export async function* listen(wanted: Filter, ctx: CallContext, kept: KeptStream
   const listener = new Listener(wanted, ctx);
   const { inbox } = listener;
   ctx.onCut(() => inbox.close());
-  const look = () => void stillAllowed(ctx).then((allowed) => allowed || inbox.close());
-  const expiry = setTimeout(() => inbox.close(), endOf(ctx) - ctx.platform.now());
-  let first: Timer | null = null;
-  let looks = 0;
-  const watch = setInterval(() => {
-    listener.look();
-    if (++looks % RECHECKED === 0) look();
-  }, LOOK_MS);
+  const vigil = new Vigil(ctx.platform.now, endOf(ctx), {
+    look: () => listener.look(),
+    check: () => void stillAllowed(ctx).then((allowed) => allowed || inbox.close()),
+    over: () => inbox.close(),
+  });
   try {
     await listener.begin();
-    if (!listener.isSure) first = setTimeout(look, FIRST_CHECK_MS);
+    if (!listener.isSure) vigil.checkSoon();
     const known = await Promise.all(tasks.map((task) => task.begin((text) => inbox.put([{ type: "task", task: text }]))));
     yield acknowledgement({ ...listener.filter, uris: await honoured(listener.filter.uris, ctx) }, tasks.filter((_task, at) => known[at]).map(({ id }) => id));
     const numbering = kept && new Numbering();
@@ -53,9 +49,7 @@ export async function* listen(wanted: Filter, ctx: CallContext, kept: KeptStream
     }
     return { type: "complete", result: "{}" };
   } finally {
-    clearTimeout(expiry);
-    stop(first);
-    clearInterval(watch);
+    vigil.end();
     for (const task of tasks) task.end();
     ctx.waitUntil(listener.end());
   }
@@ -65,11 +59,6 @@ interface KeptStream {
   /** The client had a stream of this session before. */
   resumes: boolean;
 }
-
-/** What let this stream be opened may be five seconds old, and the right lost before the Hub knew of it. */
-const FIRST_CHECK_MS = 6_000;
-/** Of so many looks at the line one is at the right as well, every five minutes: a backstop, the Authority tells the Hub to close the streams of a lost right at once. */
-const RECHECKED = 20;
 
 function endOf({ deadline, principal, session }: CallContext): number {
   return Math.min(deadline, principal.expiresAt ?? Infinity, session?.expiresAt ?? Infinity);
