@@ -2,7 +2,7 @@ import { Validator } from "@cfworker/json-schema";
 import fc from "fast-check";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import type { Call, Notification, Outcome } from "../src/model/call.ts";
+import { bareCall, type Call, type Notification, type Outcome } from "../src/model/call.ts";
 import { GatewayError } from "../src/model/error.ts";
 import type { Codec } from "../src/protocol/codec.ts";
 import { IMPLEMENTATION } from "../src/protocol/identity.ts";
@@ -15,26 +15,8 @@ const SERVER_INFO = "io.modelcontextprotocol/serverInfo";
 const REVISIONS = [...MODERN, ...LEGACY];
 const codecFor = (revision: string): Codec => (isModern(revision) ? modernCodec : legacyCodec(revision));
 
-function callOf(method: string, over: Partial<Call> = {}): Call {
-  return {
-    method,
-    params: {},
-    raw: { arguments: null, meta: null },
-    progressToken: null,
-    capabilities: {},
-    clientInfo: null,
-    logLevel: null,
-    trace: { traceparent: null, tracestate: null },
-    inputResponses: null,
-    requestState: null,
-    idempotencyKey: null,
-    headerParam: null,
-    ...over,
-  };
-}
-
 const complete = (result: string, rest: object = {}): Outcome => ({ type: "complete", result, ...rest });
-const write = (revision: string, method: string, result: string, rest: object = {}) => codecFor(revision).outcome("1", callOf(method), complete(result, rest));
+const write = (revision: string, method: string, result: string, rest: object = {}) => codecFor(revision).outcome("1", bareCall(method, {}), complete(result, rest));
 /** The text of the result in a response, byte for byte. */
 const resultText = (message: string) => message.slice('{"jsonrpc":"2.0","id":1,"result":'.length, -1);
 const resultOf = (message: string) => JSON.parse(message).result;
@@ -74,7 +56,7 @@ test.each(REVISIONS.flatMap((revision) => RESULTS.map(([method, definition, resu
 test("discover and the end of a listen stream are valid", () => {
   const discovered = write("2026-07-28", "server/discover", '{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}');
   expectValid("2026-07-28", discovered, "DiscoverResult");
-  const closed = modernCodec.outcome('"L1"', callOf("subscriptions/listen"), complete("{}"));
+  const closed = modernCodec.outcome('"L1"', bareCall("subscriptions/listen", {}), complete("{}"));
   expectValid("2026-07-28", closed, "SubscriptionsListenResult");
   expect(resultOf(closed)._meta["io.modelcontextprotocol/subscriptionId"]).toBe("L1");
 });
@@ -115,11 +97,11 @@ test("modern hints come from the outcome", () => {
 
 test("modern input_required is valid and never cacheable", () => {
   const ask = { method: "elicitation/create", params: { mode: "form", message: "Who?", requestedSchema: { type: "object", properties: { name: { type: "string" } } } } } as const;
-  const both = modernCodec.outcome("1", callOf("resources/read"), { type: "input_required", inputRequests: { who: ask }, requestState: "s" });
+  const both = modernCodec.outcome("1", bareCall("resources/read", {}), { type: "input_required", inputRequests: { who: ask }, requestState: "s" });
   expectValid("2026-07-28", both, "InputRequiredResult");
   expect(resultOf(both)).toMatchObject({ resultType: "input_required", inputRequests: { who: ask }, requestState: "s" });
   expect(resultOf(both)).not.toHaveProperty("ttlMs");
-  const state = modernCodec.outcome("1", callOf("tools/call"), { type: "input_required", inputRequests: {}, requestState: "s" });
+  const state = modernCodec.outcome("1", bareCall("tools/call", {}), { type: "input_required", inputRequests: {}, requestState: "s" });
   expectValid("2026-07-28", state, "InputRequiredResult");
   expect(resultOf(state)).not.toHaveProperty("inputRequests");
 });
@@ -247,11 +229,11 @@ test.each(VALUES)("what a client of 2025-06-18 is sent fits the schema it was sh
 // --- errors ---------------------------------------------------------------------------------------------------------------
 
 const failed = (code: number, data?: object): Outcome => ({ type: "failed", code, error: `{"code":${code},"message":"no" ${data ? `,"data":${JSON.stringify(data)}` : ""}}` });
-const errorOf = (revision: string, method: string, outcome: Outcome) => JSON.parse(codecFor(revision).outcome("1", callOf(method, { params: { uri: "test://a" } }), outcome)).error;
+const errorOf = (revision: string, method: string, outcome: Outcome) => JSON.parse(codecFor(revision).outcome("1", bareCall(method, { uri: "test://a" }), outcome)).error;
 
 test.each(REVISIONS)("%s: an upstream's error passes as written", (revision) => {
   const error = '{"message":"no","code" : -1,"data":{"n":12345678901234567890}}';
-  const message = codecFor(revision).outcome('"a"', callOf("tools/call"), { type: "failed", code: -1, error });
+  const message = codecFor(revision).outcome('"a"', bareCall("tools/call", {}), { type: "failed", code: -1, error });
   expect(message).toBe(`{"jsonrpc":"2.0","id":"a","error":${error}}`);
   expect(schemaProblems(revision, "JSONRPCMessage", JSON.parse(message))).toEqual([]);
 });
@@ -305,16 +287,16 @@ test("an error without an id leaves it out", () => {
 
 test.each(LEGACY)("%s: what would have to be asked ends the call in words", (revision) => {
   const ask: Outcome = { type: "input_required", inputRequests: { who: { method: "elicitation/create", params: {} } } };
-  const tool = codecFor(revision).outcome("1", callOf("tools/call"), ask);
+  const tool = codecFor(revision).outcome("1", bareCall("tools/call", {}), ask);
   expectValid(revision, tool, "CallToolResult");
   expect(resultOf(tool)).toMatchObject({ isError: true, content: [{ type: "text", text: expect.stringContaining("elicitation/create") }] });
-  expect(JSON.parse(codecFor(revision).outcome("1", callOf("prompts/get"), ask)).error.code).toBe(-32603);
+  expect(JSON.parse(codecFor(revision).outcome("1", bareCall("prompts/get", {}), ask)).error.code).toBe(-32603);
 });
 
 // --- notifications ----------------------------------------------------------------------------------------------------------
 
 const notice = (revision: string, over: Partial<Call>, notification: Notification, method = "tools/call") =>
-  codecFor(revision).notification({ id: '"L1"', call: callOf(method, over) }, notification);
+  codecFor(revision).notification({ id: '"L1"', call: bareCall(method, {}, over) }, notification);
 
 test.each(REVISIONS)("%s: progress goes to who asked, with the token as written", (revision) => {
   const notification = { method: "notifications/progress", params: '{"progress":1.50,"total":3,"_meta":{"io.modelcontextprotocol/serverInfo":{},"v":1}}' };

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Call } from "../src/model/call.ts";
+import { bareCall, type Call } from "../src/model/call.ts";
 import type { HeaderParam } from "../src/model/catalog.ts";
 import { GatewayError } from "../src/model/error.ts";
 import type { JsonObject } from "../src/model/json.ts";
@@ -49,20 +49,7 @@ test.each([
 const PARAMS: HeaderParam[] = [{ header: "Region", path: ["region"] }];
 
 function callWith(args: JsonObject | undefined, headers: Record<string, string> | null): Call {
-  return {
-    method: "tools/call",
-    params: args === undefined ? { name: "t" } : { name: "t", arguments: args },
-    raw: { arguments: null, meta: null },
-    progressToken: null,
-    capabilities: {},
-    clientInfo: null,
-    logLevel: null,
-    trace: { traceparent: null, tracestate: null },
-    inputResponses: null,
-    requestState: null,
-    idempotencyKey: null,
-    headerParam: headers && ((name) => headers[name] ?? null),
-  };
+  return bareCall("tools/call", args === undefined ? { name: "t" } : { name: "t", arguments: args }, { headerParam: headers && ((name) => headers[name] ?? null) });
 }
 
 function wireOf(call: Call, params: HeaderParam[]): unknown {

@@ -1,5 +1,5 @@
 import { cutBy } from "../../src/lib/abort.ts";
-import type { Call, Notification, Outcome, Reply } from "../../src/model/call.ts";
+import { bareCall, type Call, type Notification, type Outcome, type Reply } from "../../src/model/call.ts";
 import type { ToolEntry, UpstreamEntry } from "../../src/model/catalog.ts";
 import type { AuthorityApi, CallContext, Platform, Snapshot, UpstreamSessionApi } from "../../src/model/context.ts";
 import type { JsonObject, JsonText } from "../../src/model/json.ts";
@@ -143,21 +143,8 @@ export function bench(url: string, own: { limits?: Partial<Record<keyof Limits, 
 export function callOf(method: string, params: JsonObject, own: Partial<Omit<Call, "raw">> & { arguments?: JsonText; meta?: JsonText } = {}): Call {
   const { arguments: given, meta, ...rest } = own;
   const args = given ?? (params.arguments === undefined ? null : JSON.stringify(params.arguments));
-  return {
-    method,
-    params: args === null ? params : { ...params, arguments: JSON.parse(args) },
-    raw: { arguments: args, meta: meta ?? null, ...restOf(params) },
-    progressToken: null,
-    capabilities: {},
-    clientInfo: null,
-    logLevel: null,
-    trace: { traceparent: null, tracestate: null },
-    inputResponses: null,
-    requestState: null,
-    idempotencyKey: null,
-    headerParam: null,
-    ...rest,
-  };
+  const raw = { arguments: args, meta: meta ?? null, ...restOf(params) };
+  return bareCall(method, args === null ? params : { ...params, arguments: JSON.parse(args) }, { raw, ...rest });
 }
 
 /** What `protocol/decode` finds besides the params it knows. */
