@@ -2,7 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeToken } from "../src/access/credential.ts";
 import { newId } from "../src/lib/ids.ts";
 import type { ChangeRecord } from "../src/model/audit.ts";
+import type { Announced } from "./workers/authority.ts";
 import { ACTOR, attempt, HOUR, make, restartObjects, rpc, send, startObjects, stopObjects } from "./objects.ts";
+
+const hub = <T>(workspace: string, method: string, ...args: unknown[]) => send<T>({ op: "hub", workspace, method, args });
+const announced = (workspace: string) => hub<Announced[]>(workspace, "announced");
 
 beforeAll(startObjects, 60_000);
 afterAll(stopObjects);
@@ -39,7 +43,7 @@ describe("the object", () => {
     expect(await rpc(id, "revokeToken", info.id, ACTOR)).toBe(true);
     expect(await rpc(id, "verify", token, null)).toEqual({ ok: false, reason: "revoked" });
     expect(await rpc(id, "listTokens")).toMatchObject([{ id: info.id, revokedAt: expect.any(Number) }]);
-    await expect.poll(() => send({ op: "closed", workspace: id })).toEqual([info.id]);
+    await expect.poll(() => hub(id, "closed")).toEqual([info.id]);
   });
 
   test("use is noted", async () => {
@@ -95,6 +99,8 @@ describe("the object", () => {
 const records = (id: string) => send<ChangeRecord[]>({ op: "records", workspace: id });
 const pointer = async (id: string): Promise<unknown> => JSON.parse(await send({ op: "kv", key: `ws:${id}` }));
 
+const SOON = { timeout: 5_000 };
+
 describe("what is told to others", () => {
   test("the KV pointer is there when the workspace is", async () => {
     const { id, slug } = await make({ asleep: true });
@@ -139,11 +145,57 @@ describe("what is told to others", () => {
     expect(sorted.map(({ action, subject }) => [action, subject]).sort()).toEqual(expected.sort());
     expect(sorted[0]).toMatchObject({ type: "change", workspace: id, principal: "operator", principalName: "the operator", requestId: "req_test" });
   });
+
+  test("what a move changed is announced once, when no list is stale any more, until the Hub has it", async () => {
+    const { id } = await make();
+    await hub(id, "be", 1);
+    const { version } = await rpc(id, "move", 0, "h", ACTOR, { tools: 3, changes: [{ type: "tools" }, { type: "prompts" }] });
+    expect(version).toEqual({ number: 1, hash: "h", publication: { at: expect.any(Number), by: "the operator", tools: 3 } });
+    expect(await rpc(id, "version")).toEqual(version);
+    await expect.poll(async () => (await announced(id)).map(({ changes }) => changes.map(({ type }) => type).sort()), SOON).toEqual([["prompts", "tools"]]);
+    expect(await rpc(id, "move", 0, "other", ACTOR, { tools: 4, changes: [{ type: "tools" }] })).toEqual({ moved: false, version });
+    const next = await rpc(id, "move", 1, "next", ACTOR, { tools: 4, changes: [{ type: "resources" }] });
+    await expect.poll(async () => (await announced(id)).slice(1).map(({ changes }) => changes), SOON).toEqual([[{ type: "resources" }]]);
+    const waited = ((await announced(id)).at(-1)?.at ?? NaN) - (next.version.publication?.at ?? NaN);
+    expect(waited).toBeGreaterThanOrEqual(1_000);
+  }, 20_000);
+
+  test("a Hub that was out of reach while many versions were published is told of all at once", async () => {
+    const { id } = await make();
+    await hub(id, "be", 2);
+    const move = (from: number, type: "tools" | "prompts") => rpc(id, "move", from, `h${from}`, ACTOR, { tools: 0, changes: [{ type }] });
+    const versions = [await move(0, "tools"), await move(1, "prompts"), await move(2, "tools")];
+    await expect.poll(async () => (await announced(id)).at(-1)?.changes.map(({ type }) => type).sort(), SOON).toEqual(["prompts", "tools"]);
+    expect(versions.every(({ moved }) => moved)).toBe(true);
+  }, 20_000);
+
+  test.each(["silent", "refused"])("a queue that is %s holds up no announcement", async (manner) => {
+    const { id } = await make({ slug: `${manner}-${newId("x").slice(-8)}` });
+    // each change is worth a try at once, after which the pauses are longer
+    for (let from = 0; from < 4; from++) {
+      await rpc(id, "move", from, `h${from}`, ACTOR, { tools: 0, changes: [] });
+      await expect.poll(() => pointer(id), SOON).toMatchObject({ version: from + 1 });
+    }
+    await rpc(id, "move", 4, "h", ACTOR, { tools: 0, changes: [{ type: "tools" }] });
+    await expect.poll(() => announced(id), SOON).toMatchObject([{ changes: [{ type: "tools" }] }]);
+  }, 30_000);
+
+  test("a Hub that does not answer holds up no record", async () => {
+    const { id } = await make();
+    await hub(id, "be", "silent");
+    for (let from = 0; from < 3; from++) {
+      await rpc(id, "move", from, `h${from}`, ACTOR, { tools: 0, changes: [{ type: "tools" }] });
+      // the pointer is written a second after the one before: the announcement of this move is due by then
+      await expect.poll(() => pointer(id), SOON).toMatchObject({ version: from + 1 });
+    }
+    await expect.poll(async () => (await records(id)).length, SOON).toBe(5);
+    expect(await announced(id)).toEqual([]);
+  }, 20_000);
 });
 
 test("everything outlives a restart, also what was never told", async () => {
   const lost = await make({ asleep: true });
-  await rpc(lost.id, "move", 0, "h", ACTOR);
+  const moved = await rpc(lost.id, "move", 0, "h", ACTOR, { tools: 1, changes: [{ type: "tools" }] });
   const { id, slug, token, info } = await make();
   const revoked = await rpc(id, "createToken", { name: "old", scopes: [], role: null, readOnly: false, toolset: null, expiresAt: null }, ACTOR);
   await rpc(id, "revokeToken", revoked.info.id, ACTOR);
@@ -154,7 +206,18 @@ test("everything outlives a restart, also what was never told", async () => {
   expect(await rpc(id, "verify", revoked.token, null)).toEqual({ ok: false, reason: "revoked" });
   expect(await rpc(id, "verify", token, "s1")).toEqual({ ok: false, reason: "session_ended" });
   await expect.poll(() => pointer(id), { timeout: 10_000 }).toMatchObject({ version: 1, hash: "h" });
-  await rpc(lost.id, "version");
+  expect(await rpc(lost.id, "version")).toEqual(moved.version);
   await expect.poll(() => pointer(lost.id), { timeout: 10_000 }).toMatchObject({ version: 1, hash: "h" });
   await expect.poll(async () => (await records(lost.id)).length, { timeout: 10_000 }).toBe(3);
+  await expect.poll(() => announced(lost.id), { timeout: 10_000 }).toMatchObject([{ changes: [{ type: "tools" }] }]);
+}, 60_000);
+
+test("an object that the version before made goes on", async () => {
+  const { id } = await make();
+  await rpc(id, "move", 0, "h", ACTOR);
+  await send({ op: "rpc", workspace: id, method: "age", args: [] });
+  await restartObjects();
+  expect(await rpc(id, "version")).toEqual({ number: 1, hash: "h" });
+  expect(await rpc(id, "move", 1, "next", ACTOR, { tools: 2, changes: [{ type: "tools" }] })).toMatchObject({ moved: true, version: { number: 2, publication: { tools: 2 } } });
+  await expect.poll(() => announced(id), { timeout: 10_000 }).toMatchObject([{ changes: [{ type: "tools" }] }]);
 }, 60_000);

@@ -4,14 +4,14 @@ import { catalogKey } from "../src/catalog/kv.ts";
 import { planImport, type Importing, type Listing } from "../src/catalog/import.ts";
 import { ENTRY_KINDS, type CatalogRows, type ToolRow } from "../src/catalog/row.ts";
 import type { HeldRows } from "../src/catalog/store.ts";
-import type { CatalogVersion } from "../src/model/catalog.ts";
-import type { Change } from "../src/model/change.ts";
-import type { Builtin, CallContext, Platform } from "../src/model/context.ts";
+import type { CurrentVersion, Move } from "../src/model/catalog.ts";
+import type { ListChange } from "../src/model/change.ts";
+import type { Actor, Builtin, CallContext, Platform } from "../src/model/context.ts";
 import type { Principal } from "../src/model/identity.ts";
 import type { JsonObject } from "../src/model/json.ts";
 import { DEFAULT_LIMITS } from "../src/model/limits.ts";
 
-/* KV, R2, Authority and Hub in memory, built to what their bindings promise. */
+/* KV, R2 and Authority in memory, built to what their bindings promise. */
 
 export interface Fake {
   platform: Platform;
@@ -19,8 +19,9 @@ export interface Fake {
   r2: Map<string, string>;
   /** What KV was asked for, in order. */
   reads: string[];
-  versions: Map<string, CatalogVersion>;
-  announced: Change[][];
+  versions: Map<string, CurrentVersion>;
+  /** What came with each move, for the Authority to announce. */
+  announced: ListChange[][];
   clock: { now: number };
   /** Runs before the next `move`, once: another publisher that is faster. */
   meanwhile: { run: (() => void) | null };
@@ -30,8 +31,8 @@ export function fakePlatform(options: { databaseUrl?: string; builtins?: Readonl
   const kv = new Map<string, string>();
   const r2 = new Map<string, string>();
   const reads: string[] = [];
-  const versions = new Map<string, CatalogVersion>();
-  const announced: Change[][] = [];
+  const versions = new Map<string, CurrentVersion>();
+  const announced: ListChange[][] = [];
   const clock = { now: Date.UTC(2026, 10, 20) };
   const meanwhile: Fake["meanwhile"] = { run: null };
   const version = (workspace: string) => versions.get(workspace) ?? { number: 0, hash: null };
@@ -51,24 +52,23 @@ export function fakePlatform(options: { databaseUrl?: string; builtins?: Readonl
   });
   const authority = (workspace: string) => ({
     version: () => Promise.resolve(version(workspace)),
-    move: (from: number, hash: string) => {
+    move: (from: number, hash: string, actor: Actor, { tools, changes }: Move) => {
       meanwhile.run?.();
       meanwhile.run = null;
       const now = version(workspace);
       if (now.number !== from) return Promise.resolve({ moved: false, version: now });
-      const next = { number: from + 1, hash };
+      const next = { number: from + 1, hash, publication: { at: clock.now, by: actor.name, tools } };
       versions.set(workspace, next);
+      announced.push(changes);
       return Promise.resolve({ moved: true, version: next });
     },
   });
-  const hub = () => ({ announce: (changes: Change[]) => Promise.resolve(void announced.push(changes)) });
   const platform: Platform = only({
     config: { masterKey: toBase64Url(new Uint8Array(32).fill(7)), limits: DEFAULT_LIMITS, allowInsecureUpstreams: true },
     database: { url: options.databaseUrl ?? "" },
     catalog,
     store,
     authority,
-    hub,
     builtins: options.builtins ?? new Map(),
     now: () => clock.now,
   });

@@ -20,7 +20,7 @@ import type { Builtin, CallContext } from "../src/model/context.ts";
 import { insertWorkspace } from "../src/workspaces/store.ts";
 import { fakeContext, fakePlatform, NOTHING, tool, type Fake } from "./catalog-fakes.ts";
 
-/* The management side against a real Postgres by the real driver; KV, R2, Authority and Hub are in memory, and the second after a move is skipped. */
+/* The management side against a real Postgres by the real driver; KV, R2 and Authority are in memory, and the second after a move is skipped. */
 
 let folder: string;
 let database: Database;
@@ -88,14 +88,13 @@ test("publishing the same again moves nothing, also after a sync that found noth
   expect(await publish(ctx)).toMatchObject({ version: 1, hash: first.hash, changed: false });
 });
 
-test("R2 and KV hold everything before the move; it is announced a second later, and only what changed", async () => {
+test("R2 and KV hold everything before the move, which says what changed; a publish ends a second later", async () => {
   const { fake, ctx } = await workspace("order");
   await sync(ctx, "up", { tools: [tool("a")], prompts: ['{"name":"p"}'] });
   waits.length = 0;
   fake.meanwhile.run = () => {
     expect(fake.kv.size).toBe(2);
     expect([...fake.r2.keys()].sort()).toEqual([...fake.kv.keys()].sort());
-    expect(fake.announced).toEqual([]);
   };
   await publish(ctx);
   expect(waits).toEqual([1_000]);
@@ -123,6 +122,36 @@ test("going back makes an earlier version current under a new number", async () 
   expect(await toolNames(made)).toEqual(["up_a"]);
   expect((await versions(ctx)).map(({ number, current }) => [number, current])).toEqual([[3, true], [2, false], [1, false]]);
   await expect(rollback(ctx, 99)).rejects.toThrow(expect.objectContaining({ code: "not_found" }));
+});
+
+const DEAD = { principal: "tok_2", name: "who died", requestId: "req_2" };
+
+test("a version whose publisher died after the move is among the versions, and one to go back to", async () => {
+  const { fake, ctx } = await workspace("died");
+  await sync(ctx, "up", { tools: [tool("a")] });
+  const { hash } = await publish(ctx);
+  await sync(ctx, "up", { tools: [tool("a"), tool("b")] });
+  await publish(ctx);
+  const die = async (from: number) => void (await fake.platform.authority("ws_died").move(from, hash, DEAD, { tools: 1, changes: [{ type: "tools" }] }));
+  const died = async (number: number) => expect(await versions(ctx)).toContainEqual({ number, hash, current: false, publishedAt: new Date(fake.clock.now).toISOString(), publishedBy: "who died" });
+  await die(2);
+  expect(await publish(ctx)).toMatchObject({ version: 4, changed: true });
+  await died(3);
+  await die(4);
+  expect(await rollback(ctx, 5)).toMatchObject({ version: 5, changed: false });
+  expect(await rollback(ctx, 4)).toMatchObject({ version: 6, changed: true });
+  await died(5);
+  await die(6);
+  expect((await versions(ctx))[0]).toMatchObject({ number: 7, current: true, publishedBy: "who died" });
+});
+
+test("an object of the version before says nothing of the move: the row is there all the same", async () => {
+  const { fake, ctx } = await workspace("older");
+  await sync(ctx, "up", { tools: [tool("a")] });
+  const authority = fake.platform.authority("ws_older");
+  const before = { ...authority, move: async () => ({ moved: true, version: { number: 1, hash: "h" } }) };
+  await publish({ ...ctx, platform: { ...fake.platform, authority: () => before } });
+  expect(await versions(ctx)).toMatchObject([{ number: 1, publishedBy: "test" }]);
 });
 
 test("a tool is disabled, renamed, described; its old name leads to it", async () => {

@@ -192,7 +192,7 @@ describe.each(["lags", "misses"])("a KV that %s", (kv) => {
 
   test.concurrent("a publish that dies before the move leaves the old version, and the next one finishes it", async () => {
     const { workspace, one, two, apiOnTwo } = await offering();
-    const { token } = Object(await workspace.api("POST", "/tokens", { name: "interrupted", scopes: ["catalog:read", "catalog:write"] }));
+    const { token } = Object(await workspace.api("POST", "/tokens", { name: "dies before", scopes: ["catalog:read", "catalog:write"] }));
     const [name = ""] = NEW;
     const bucket = await gateway.runtime.miniflare.getR2Bucket("STORE", "causeway");
     const stored = async () => (await bucket.list({ prefix: `cat:${workspace.id}:` })).objects.length;
@@ -207,6 +207,25 @@ describe.each(["lags", "misses"])("a KV that %s", (kv) => {
     expect(await apiOnTwo("GET", "/versions")).toEqual(versions);
 
     expect(await workspace.api("POST", "/publish")).toMatchObject({ changed: true });
+    for (const place of [two, one]) expect(await toolNames(place)).toEqual([name, OLD]);
+  }, 40_000);
+
+  test.concurrent("a publish that dies after the move is told to who listens, and one to go back to", async () => {
+    const { workspace, one, two, apiOnTwo } = await offering();
+    const { token } = Object(await workspace.api("POST", "/tokens", { name: "dies after", scopes: ["catalog:read", "catalog:write"] }));
+    const [name = "", next = ""] = NEW;
+    const { number: before } = (await apiOnTwo("GET", "/versions")).body.items[0];
+    const listeners = await Promise.all([one, two].map((place) => Listener.open(place)));
+
+    expect((await apiOnTwo("POST", "/builtins", { names: [`conformance/${name}`] }, token)).status).toBeGreaterThanOrEqual(500);
+    for (const listener of listeners) {
+      expect((await listener.heard(2)).at(-1)).toMatchObject({ method: "notifications/tools/list_changed" });
+      for (const place of [two, one]) expect(await toolNames(place)).toEqual([name, OLD]);
+      listener.close();
+    }
+    await offer(workspace, next);
+    expect((await apiOnTwo("GET", "/versions")).body.items).toMatchObject([{ number: before + 2, current: true }, { number: before + 1, publishedBy: "dies after" }, { number: before }]);
+    expect(await workspace.api("POST", "/rollback", { number: before + 1 })).toMatchObject({ version: before + 3, changed: true });
     for (const place of [two, one]) expect(await toolNames(place)).toEqual([name, OLD]);
   }, 40_000);
 });

@@ -1,8 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
+import { within } from "../lib/clock.ts";
 import { sha256 } from "../lib/crypto.ts";
 import { newId } from "../lib/ids.ts";
-import { log } from "../lib/log.ts";
-import type { CatalogVersion } from "../model/catalog.ts";
+import type { CurrentVersion, Move } from "../model/catalog.ts";
 import type { Renewal } from "../connections/oauth/renewal.ts";
 import type { Actor, AuthorityApi, PendingLogin, Platform, Refusal, Renewed, SealedConnection, TokenInfo, Verdict, WorkspaceSettings } from "../model/context.ts";
 import { type Challenge, GatewayError } from "../model/error.ts";
@@ -12,14 +12,15 @@ import type { Env } from "../platform.ts";
 import { parseToken, writeToken } from "./credential.ts";
 import { Logins } from "./logins.ts";
 import { Outbox } from "./outbox.ts";
+import { Receiver } from "./receiver.ts";
 import { prepare } from "./schema.ts";
 import { Sealed } from "./sealed.ts";
 import { WorkspaceState } from "./state.ts";
 import type { State } from "./state.ts";
 import { Tokens } from "./tokens.ts";
 
-const BACKOFF_MS = 1_000;
-const MOST_BACKOFF_MS = 60_000;
+/** Shorter than what an announcement waits: a receiver that does not answer holds none up. */
+const PATIENCE_MS = 500;
 const GATEWAY: Actor = { principal: "system", name: "the gateway", requestId: "" };
 
 /**
@@ -34,8 +35,9 @@ export class Authority extends DurableObject<Env> implements AuthorityApi {
   readonly #sealed: Sealed;
   readonly #logins: Logins;
   readonly #outbox: Outbox;
+  readonly #pointer: Receiver;
+  readonly #receivers: readonly Receiver[];
   #renewal: Renewal | null = null;
-  #failures = 0;
   /** Unix ms of the alarm this instance has set; null: none, as far as it knows. */
   #alarmAt: number | null = null;
 
@@ -49,9 +51,11 @@ export class Authority extends DurableObject<Env> implements AuthorityApi {
     this.#sealed = new Sealed(sql);
     this.#logins = new Logins(sql);
     this.#outbox = new Outbox(sql);
+    this.#pointer = this.#receiver("pointer", () => this.#state.pointerDue(), (now) => this.#state.writePointer(this.#platform.catalog, now));
+    this.#receivers = [this.#pointer, ...this.#ofOutbox()];
     // An alarm can be lost when its retries are used up; what is left to tell is not.
     void ctx.blockConcurrencyWhile(async () => {
-      if ((await ctx.storage.getAlarm()) === null) this.#wakeIn(0);
+      if ((await ctx.storage.getAlarm()) === null) this.#wake();
     });
   }
 
@@ -64,7 +68,8 @@ export class Authority extends DurableObject<Env> implements AuthorityApi {
       });
     }
     // Before this returns: KV remembers a key it did not find for a minute.
-    await this.#settle("pointer", this.#state.writePointer(this.#platform.catalog, this.#platform.now()));
+    await this.#pointer.tell(this.#platform.now());
+    this.#wake();
   }
 
   async verify(token: string | null, session: string | null): Promise<Verdict> {
@@ -77,13 +82,19 @@ export class Authority extends DurableObject<Env> implements AuthorityApi {
     return { ok: true, principal, version: state.version, ...(session !== null && { subscribes: this.#subscribes(session) }) };
   }
 
-  async version(): Promise<CatalogVersion> {
-    return this.#workspace().version;
+  async version(): Promise<CurrentVersion> {
+    const publication = this.#state.publication();
+    return { ...this.#workspace().version, ...(publication && { publication }) };
   }
 
-  async move(from: number, hash: string, actor: Actor): Promise<{ moved: boolean; version: CatalogVersion }> {
-    const moved = this.#change("catalog.publish", hash, actor, () => this.#state.move(from, hash));
-    return { moved, version: this.#workspace().version };
+  async move(from: number, hash: string, actor: Actor, move?: Move): Promise<{ moved: boolean; version: CurrentVersion }> {
+    const at = this.#platform.now();
+    const moved = this.#change("catalog.publish", hash, actor, () => {
+      const done = this.#state.move(from, hash, move ? { at, by: actor.name, tools: move.tools } : null);
+      if (done && move) this.#outbox.addAnnouncement(at, move.changes);
+      return done;
+    });
+    return { moved, version: await this.version() };
   }
 
   async settings(): Promise<WorkspaceSettings> {
@@ -185,16 +196,25 @@ export class Authority extends DurableObject<Env> implements AuthorityApi {
 
   override async alarm(): Promise<void> {
     this.#alarmAt = null;
-    const { catalog, audit, hub } = this.#platform;
-    const workspace = this.#state.read()?.workspace.id;
-    if (workspace === undefined) return;
-    const told = [
-      await this.#settle("close", this.#outbox.close((principal) => hub(workspace).close(principal))),
-      await this.#settle("pointer", this.#state.writePointer(catalog, this.#platform.now())),
-      await this.#settle("audit", this.#outbox.drain(workspace, (batch) => audit.send(batch, { contentType: "text" }))),
+    const now = this.#platform.now();
+    const told = Promise.all(this.#receivers.map((receiver) => receiver.tell(now)));
+    if ((await within(PATIENCE_MS, told)) === "late") void told.then(() => this.#wake());
+    this.#wake();
+  }
+
+  #receiver(receiver: string, due: () => number | null, tell: (now: number) => Promise<void>): Receiver {
+    return new Receiver({ receiver, workspace: this.ctx.id.name }, due, tell);
+  }
+
+  #ofOutbox(): Receiver[] {
+    const { audit, hub } = this.#platform;
+    const outbox = this.#outbox;
+    const id = () => this.#workspace().workspace.id;
+    return [
+      this.#receiver("close", () => (outbox.hasClosings() ? 0 : null), () => outbox.close((principal) => hub(id()).close(principal))),
+      this.#receiver("audit", () => (outbox.hasRecords() ? 0 : null), () => outbox.drain(id(), (batch) => audit.send(batch, { contentType: "text" }))),
+      this.#receiver("announcement", () => outbox.announcementDue(), (now) => outbox.announce(now, (changes) => hub(id()).announce(changes))),
     ];
-    this.#failures = told.includes(false) ? this.#failures + 1 : 0;
-    this.#wakeIn(this.#failures === 0 ? 0 : Math.min(MOST_BACKOFF_MS, BACKOFF_MS * 2 ** (this.#failures - 1)));
   }
 
   /** Runs the change and writes its record in one transaction; an answer of false means nothing was changed and leaves none. */
@@ -205,30 +225,21 @@ export class Authority extends DurableObject<Env> implements AuthorityApi {
       if (made !== false) this.#outbox.add(this.#platform.now(), action, subject, actor);
       return made;
     });
-    this.#wakeIn(0);
+    for (const receiver of this.#receivers) receiver.hurry();
+    this.#wake();
     return result;
   }
 
-  /** Sets the alarm if anything is left to tell, `delay` ms from now or when the pointer may be written, whichever is later. */
-  #wakeIn(delay: number): void {
+  /** Sets the alarm to when the first of the receivers is to be told something. */
+  #wake(): void {
     const now = this.#platform.now();
-    const due = this.#outbox.isEmpty() ? this.#state.pointerDue() : now;
-    if (due === null) return;
-    const at = Math.max(due, now + delay);
+    const due = Math.min(...this.#receivers.map((receiver) => receiver.due(now) ?? Infinity));
+    if (due === Infinity) return;
+    const at = Math.max(due, now);
     if (this.#alarmAt !== null && this.#alarmAt <= at) return;
     this.#alarmAt = at;
     // Not awaited: it belongs to the same write as the change, and the answer waits for both (output gate).
     void this.ctx.storage.setAlarm(at);
-  }
-
-  async #settle(what: string, work: Promise<void>): Promise<boolean> {
-    try {
-      await work;
-      return true;
-    } catch (error) {
-      log("error", "a change could not be told yet", { receiver: what, workspace: this.ctx.id.name, error });
-      return false;
-    }
   }
 
   #bearer(state: State, token: string, hash: string): Principal | Refusal {

@@ -1,6 +1,8 @@
 import { batchOf } from "../audit/batch.ts";
 import { newId } from "../lib/ids.ts";
 import type { ChangeRecord } from "../model/audit.ts";
+import { FRESH_MS } from "../model/catalog.ts";
+import type { ListChange } from "../model/change.ts";
 import type { Actor, AuditBatch } from "../model/context.ts";
 
 type Row = {
@@ -19,7 +21,7 @@ const BATCH = 50;
 const NAME_CHARS = 200;
 
 /**
- * What a change still has to tell others: its audit record, and the principals whose streams end. Written in the change's own
+ * What a change still has to tell others: its audit record, the principals whose streams end, the lists that changed. Written in the change's own
  * transaction, sent by the alarm, and taken out once the receiver has it: at least once, so receivers drop a record id they know.
  */
 export class Outbox {
@@ -46,8 +48,25 @@ export class Outbox {
     this.#sql.exec("insert or ignore into closing (principal) values (?)", principal);
   }
 
-  isEmpty(): boolean {
-    return this.#sql.exec("select 1 from change union all select 1 from closing limit 1").toArray().length === 0;
+  /** Due when no list is stale any more. What is overdue waits for it, as it says the same: so only the moves of the last second are kept. */
+  addAnnouncement(at: number, changes: readonly ListChange[]): void {
+    for (const { type } of changes) {
+      this.#sql.exec("delete from announcement where type = ? and due <= ?", type, at);
+      this.#sql.exec("insert or ignore into announcement (type, due) values (?, ?)", type, at + FRESH_MS);
+    }
+  }
+
+  hasRecords(): boolean {
+    return this.#sql.exec("select 1 from change limit 1").toArray().length > 0;
+  }
+
+  hasClosings(): boolean {
+    return this.#sql.exec("select 1 from closing limit 1").toArray().length > 0;
+  }
+
+  /** Unix ms; null: nothing is to be announced. */
+  announcementDue(): number | null {
+    return this.#sql.exec<{ due: number | null }>("select min(due) as due from announcement").one().due;
   }
 
   /** Sends every record, oldest first. */
@@ -67,6 +86,12 @@ export class Outbox {
       await close(principal);
       this.#sql.exec("delete from closing where principal = ?", principal);
     }
+  }
+
+  /** Announces what is due by `now`. */
+  async announce(now: number, announce: (changes: ListChange[]) => Promise<void>): Promise<void> {
+    await announce(this.#sql.exec<ListChange>("select distinct type from announcement where due <= ?", now).toArray());
+    this.#sql.exec("delete from announcement where due <= ?", now);
   }
 }
 

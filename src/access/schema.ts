@@ -55,6 +55,8 @@ const STEPS: readonly string[] = [
      expires_at integer not null
    );`,
   `create table subscriber (session text primary key, until integer not null);`,
+  `create table publication (number integer primary key, at integer not null, by text not null, tools integer not null);
+   create table announcement (type text not null, due integer not null, primary key (type, due));`,
 ];
 
 /** Brings the tables to the newest shape; on an object that has it, one read. */

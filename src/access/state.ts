@@ -1,4 +1,4 @@
-import type { CatalogVersion } from "../model/catalog.ts";
+import type { CatalogVersion, Publication } from "../model/catalog.ts";
 import type { WorkspaceSettings } from "../model/context.ts";
 import type { Workspace } from "../model/identity.ts";
 import { pointerKey } from "../workspaces/resolve.ts";
@@ -53,9 +53,17 @@ export class WorkspaceState {
   }
 
   /** Compare and set: false when `from` is no longer the current version. */
-  move(from: number, hash: string): boolean {
+  move(from: number, hash: string, publication: Publication | null): boolean {
     const moved = this.#sql.exec("update state set version = version + 1, hash = ?, changed = changed + 1 where version = ?", hash, from);
-    return moved.rowsWritten > 0;
+    if (moved.rowsWritten === 0) return false;
+    this.#sql.exec("delete from publication");
+    if (publication) this.#sql.exec("insert into publication (number, at, by, tools) values (?, ?, ?, ?)", from + 1, publication.at, publication.by, publication.tools);
+    return true;
+  }
+
+  /** Of the current version; null: none, or it was moved without. */
+  publication(): Publication | null {
+    return this.#sql.exec<Publication & Record<string, SqlStorageValue>>("select at, by, tools from publication join state on number = version").toArray()[0] ?? null;
   }
 
   /** Unix ms at which the pointer may be written next; null: KV has what is here. */

@@ -1,11 +1,11 @@
 import type { SnapshotIndex } from "../model/catalog.ts";
-import type { Change } from "../model/change.ts";
+import type { ListChange } from "../model/change.ts";
 import type { Limits } from "../model/limits.ts";
 
 /** Which lists a client might see otherwise after the move from one snapshot to the other. */
-export function differences(before: SnapshotIndex, after: SnapshotIndex): Change[] {
+export function differences(before: SnapshotIndex, after: SnapshotIndex): ListChange[] {
   if (sharedPart(before) !== sharedPart(after)) return [{ type: "tools" }, { type: "prompts" }, { type: "resources" }];
-  const changes: Change[] = [];
+  const changes: ListChange[] = [];
   if (toolsPart(before) !== toolsPart(after)) changes.push({ type: "tools" });
   if (JSON.stringify(before.prompts) !== JSON.stringify(after.prompts)) changes.push({ type: "prompts" });
   if (resourcesPart(before) !== resourcesPart(after)) changes.push({ type: "resources" });

@@ -216,7 +216,7 @@ export async function replaceRuleRows(ctx: RequestContext, rules: readonly Rule[
   ]);
 }
 
-/** Its change record is written by the Authority with the move; this row is for people to go back to. */
+/** Its change record is written by the Authority with the move; this row is for people to go back to. One that is there stays as it is. */
 export async function insertVersion(ctx: RequestContext, version: VersionRow): Promise<void> {
   const { number, hash, publishedAt, by, tools } = version;
   await workspaceTx(ctx.platform.database, ctx.workspace.id, [

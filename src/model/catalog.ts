@@ -1,3 +1,4 @@
+import type { ListChange } from "./change.ts";
 import type { JsonObject, JsonText } from "./json.ts";
 import type { Role, Scope } from "./identity.ts";
 
@@ -137,4 +138,28 @@ export interface SnapshotIndex {
 export interface CatalogVersion {
   number: number;
   hash: string | null;
+}
+
+/** Ms for which an isolate answers lists by a version that it has read: so long after a move, none is stale. */
+export const FRESH_MS = 1_000;
+
+/** How a version became current. */
+export interface Publication {
+  /** Unix ms. */
+  at: number;
+  /** Name of the principal. */
+  by: string;
+  /** How many the version has. */
+  tools: number;
+}
+
+/** `publication` absent: nothing is published yet, or a Worker or object of the version before made this move. */
+export interface CurrentVersion extends CatalogVersion {
+  publication?: Publication;
+}
+
+/** What the Authority keeps and tells of a move. */
+export interface Move {
+  tools: number;
+  changes: ListChange[];
 }

@@ -1,5 +1,5 @@
 import type { Call, InputRequest, LogLevel, Reply, TraceContext } from "./call.ts";
-import type { CatalogVersion, PromptEntry, ResourceEntry, SnapshotIndex, TemplateEntry, ToolEntry, UpstreamEntry, ToolsetEntry } from "./catalog.ts";
+import type { CatalogVersion, CurrentVersion, Move, PromptEntry, ResourceEntry, SnapshotIndex, TemplateEntry, ToolEntry, UpstreamEntry, ToolsetEntry } from "./catalog.ts";
 import type { Change } from "./change.ts";
 import type { Challenge, ErrorCode } from "./error.ts";
 import type { Principal, Role, Scope, Workspace } from "./identity.ts";
@@ -124,9 +124,12 @@ export interface AuthorityApi {
   setup(workspace: Workspace, actor: Actor, settings?: WorkspaceSettings): Promise<void>;
   /** `token` null: the anonymous caller. `session`: verified legacy session id's random part, refused once ended. */
   verify(token: string | null, session: string | null): Promise<Verdict>;
-  version(): Promise<CatalogVersion>;
-  /** Compare and set: moves only if `from` is still current. Writes the KV pointer by alarm. */
-  move(from: number, hash: string, actor: Actor): Promise<{ moved: boolean; version: CatalogVersion }>;
+  version(): Promise<CurrentVersion>;
+  /**
+   * Compare and set: moves only if `from` is still current. By alarm it writes the KV pointer and, `FRESH_MS` after the move, has the Hub announce the
+   * changes. `move` absent: it comes from a Worker of the version before, which announces by itself.
+   */
+  move(from: number, hash: string, actor: Actor, move?: Move): Promise<{ moved: boolean; version: CurrentVersion }>;
   settings(): Promise<WorkspaceSettings>;
   configure(settings: WorkspaceSettings, actor: Actor): Promise<void>;
   createToken(

@@ -6,6 +6,8 @@ import { versionOf } from "../../src/access/versions.ts";
 import { recordsIn } from "../../src/audit/batch.ts";
 import { openConnection, storeConnection } from "../../src/connections/vault.ts";
 import type { NewConnection } from "../../src/connections/vault.ts";
+import { wait } from "../../src/lib/clock.ts";
+import type { Change } from "../../src/model/change.ts";
 import type { AuditBatch, Platform, RequestContext } from "../../src/model/context.ts";
 import { GatewayError } from "../../src/model/error.ts";
 import { platformOf } from "../../src/platform.ts";
@@ -15,6 +17,12 @@ import type { NewWorkspace } from "../../src/workspaces/create.ts";
 import { slugKey } from "../../src/workspaces/resolve.ts";
 
 /* A Worker that lets a test in Node reach access and connections, with a clock and an outage of the test's making. */
+
+export interface Announced {
+  /** Unix ms. */
+  at: number;
+  changes: Change[];
+}
 
 interface Outside {
   /** Unix ms that the Worker's side takes for now. */
@@ -33,17 +41,27 @@ export type Command =
   | ({ op: "create"; wanted: NewWorkspace } & Outside)
   | { op: "kv"; key: string }
   | { op: "records"; workspace: string }
-  | { op: "closed"; workspace: string };
+  | { op: "hub"; workspace: string; method: string; args: unknown[] };
 
-/** Fails the first `times` calls of `method` that are about a workspace whose slug begins with `flaky`. */
-function flaky<T extends object>(binding: T, method: string, times: number): T {
-  let failures = times;
+/** A receiver that fails this many times before it takes anything, or (`silent`) never answers. */
+type Manner = number | "silent";
+
+async function suffer(method: string, manner: Manner): Promise<void> {
+  if (manner === "silent") await wait(600_000);
+  else if (manner > 0) throw new Error(`${method} is unwell`);
+}
+
+/** Makes `method` behave so in what is about a workspace whose slug begins as named. */
+function unwell<T extends object>(binding: T, method: string, manners: Record<string, Manner>): T {
+  let calls = 0;
   return new Proxy(binding, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name);
       if (typeof value !== "function") return value;
-      return (...args: unknown[]) => {
-        if (name === method && JSON.stringify(args).includes("flaky-") && failures-- > 0) throw new Error(`${method} is unwell`);
+      if (name !== method) return (...args: unknown[]) => Reflect.apply(value, target, args);
+      return async (...args: unknown[]) => {
+        const manner = Object.entries(manners).find(([slug]) => JSON.stringify(args).includes(slug))?.[1] ?? 0;
+        await suffer(method, manner === "silent" ? manner : manner - calls++);
         return Reflect.apply(value, target, args);
       };
     },
@@ -54,7 +72,13 @@ export class Authority extends RealAuthority {
   #asleep = false;
 
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, { ...env, CATALOG: flaky(env.CATALOG, "put", 2), AUDIT: flaky(env.AUDIT, "send", 1) });
+    const audit = { "flaky-": 1, "refused-": 1_000, "silent-": "silent" } as const;
+    super(ctx, { ...env, CATALOG: unwell(env.CATALOG, "put", { "flaky-": 2 }), AUDIT: unwell(env.AUDIT, "send", audit) });
+  }
+
+  /** Leaves the tables as the version before would. */
+  async age(): Promise<void> {
+    this.ctx.storage.sql.exec("drop table publication; drop table announcement; delete from step where number > 3");
   }
 
   /** From now on this instance's alarms are lost. */
@@ -68,6 +92,20 @@ export class Authority extends RealAuthority {
 }
 
 export class Hub extends DurableObject<Env> {
+  #manner: Manner = 0;
+
+  async be(manner: Manner): Promise<void> {
+    this.#manner = manner;
+  }
+  async announce(changes: Change[]): Promise<void> {
+    const manner = this.#manner;
+    if (manner !== "silent") this.#manner = manner - 1;
+    await suffer("announce", manner);
+    await this.ctx.storage.put("announced", [...(await this.announced()), { at: Date.now(), changes }]);
+  }
+  async announced(): Promise<Announced[]> {
+    return (await this.ctx.storage.get<Announced[]>("announced")) ?? [];
+  }
   async close(principal: string): Promise<void> {
     const closed = (await this.ctx.storage.get<string[]>("closed")) ?? [];
     await this.ctx.storage.put("closed", [...closed, principal]);
@@ -127,9 +165,9 @@ async function run(env: Env, command: Command): Promise<unknown> {
       const { keys } = await real.catalog.list({ prefix: `test:${command.workspace}:` });
       return Promise.all(keys.map(({ name }) => real.catalog.get(name, "json")));
     }
-    case "closed": {
+    case "hub": {
       const hub = real.hub(command.workspace);
-      return Reflect.apply(Reflect.get(hub, "closed"), hub, []);
+      return Reflect.apply(Reflect.get(hub, command.method), hub, command.args);
     }
   }
 }

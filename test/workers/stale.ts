@@ -4,7 +4,7 @@ import type { Env } from "../../src/platform.ts";
 
 /*
  * The local Worker where everything that may lag does. `KV=lags`: a key shows for two minutes what it showed at first, a miss too.
- * `KV=misses`: what was published is never there. And a publish by a token named `interrupted` dies before it moves the version.
+ * `KV=misses`: what was published is never there. And a publish by a token named `dies before` or `dies after` dies so about the move.
  */
 
 interface StaleEnv extends Env {
@@ -16,7 +16,7 @@ let worsened: Env | null = null;
 
 const stale: ExportedHandler<StaleEnv, AuditBatch> = {
   fetch(request, env, execution) {
-    worsened ??= { ...env, CATALOG: env.KV === "misses" ? missing(env.CATALOG) : lagging(env.CATALOG), AUTHORITY: { getByName: (name) => interrupted(env.AUTHORITY.getByName(name)) } };
+    worsened ??= { ...env, CATALOG: env.KV === "misses" ? missing(env.CATALOG) : lagging(env.CATALOG), AUTHORITY: { getByName: (name) => deadly(env.AUTHORITY.getByName(name)) } };
     return local.fetch?.(request, worsened, execution) ?? new Response(null, { status: 500 });
   },
 };
@@ -46,10 +46,12 @@ function withGet(kv: KVNamespace, read: (key: string) => Promise<string | null>)
   return but(kv, "get", get);
 }
 
-function interrupted(authority: AuthorityApi): AuthorityApi {
-  const move: AuthorityApi["move"] = (from, hash, actor) => {
-    if (actor.name === "interrupted") throw new Error("the Worker is gone");
-    return authority.move(from, hash, actor);
+function deadly(authority: AuthorityApi): AuthorityApi {
+  const move: AuthorityApi["move"] = async (from, hash, actor, more) => {
+    if (actor.name === "dies before") throw new Error("the Worker is gone");
+    const moved = await authority.move(from, hash, actor, more);
+    if (actor.name === "dies after") throw new Error("the Worker is gone");
+    return moved;
   };
   return but(authority, "move", move);
 }
