@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { nodeFlags } from "../src/dev/node.ts";
-import type { Pace } from "./pace.ts";
 
 /** One call, sent over and over. */
 export interface Shot {
@@ -14,6 +13,13 @@ export interface Shot {
   body: string;
   /** Sessions to go round in, with a new request id each time: for a server that takes two open requests with one id for the same. */
   sessions?: readonly string[];
+}
+
+/** What the generator of `paced` is told. */
+export interface Pace {
+  shot: Shot;
+  perSecond: number;
+  seconds: number;
 }
 
 export interface Rate {

@@ -1,12 +1,6 @@
 /** The generator of calls at a fixed rate, in a process of its own, so that nothing else of the bench holds up its clock. Started by `paced` in `load.ts`. */
 import { Agent, request } from "node:http";
-import type { Shot } from "./load.ts";
-
-export interface Pace {
-  shot: Shot;
-  perSecond: number;
-  seconds: number;
-}
+import type { Pace, Shot } from "./load.ts";
 
 const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 
