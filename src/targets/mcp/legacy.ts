@@ -7,6 +7,7 @@ import { discard, send } from "../../lib/egress.ts";
 import { memberOf } from "../../lib/json.ts";
 import { HOP_CODES } from "../../protocol/failures.ts";
 import { errorText, INVALID_PARAMS, METHOD_NOT_FOUND, responseText } from "../../protocol/jsonrpc.ts";
+import { legacySampled } from "../../protocol/legacy-content.ts";
 import { type Attempt, type Attempting, end, passedOn, unreached } from "./attempt.ts";
 import { invalidAnswer, refusal, statusError } from "./errors.ts";
 import { notify, sessionHeaders } from "./handshake.ts";
@@ -187,7 +188,7 @@ export function answerRequest(question: Question, ctx: TryContext, link: Link, s
   if (method === "ping") return ctx.waitUntil(sent(responseText(id, "{}")));
   watch.hold();
   const post: Post = async (response) => {
-    if (response !== null) await sent(response);
+    if (response !== null) await sent(method === "sampling/createMessage" ? legacySampled(state.revision, response) : response);
     watch.go();
   };
   if (asker?.ask(question, post)) return;
