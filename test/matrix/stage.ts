@@ -96,6 +96,11 @@ export class Stage {
     return (this.#back?.crossings ?? []).slice(all ? 0 : this.#seen.back).filter(({ way }) => way === "in");
   }
 
+  /** What came back from that server since the cell began. */
+  returned(): Crossing[] {
+    return leaving(this.#back?.crossings.slice(this.#seen.back) ?? [], "out");
+  }
+
   /** Runs one cell when those before it have ended. */
   act(cell: (stage: Stage) => Promise<void>): Promise<void> {
     const run = this.#last.then(() => cell(this).finally(() => this.#end()));
