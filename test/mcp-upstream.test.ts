@@ -368,6 +368,18 @@ describe("listing", () => {
     expect(upstream.requests.every(({ headers }) => headers.authorization === "Bearer x")).toBe(true);
   });
 
+  test.each<[string, boolean]>([["2025-03-26", true], ["2025-06-18", false]])("an upstream of %s may answer in a batch: %s", async (revision, may) => {
+    const notice = '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"listing"}}';
+    const upstream = await raw((request, socket, nth) => {
+      const says = (body: string) => reply(socket, 200, "application/json", body, { "mcp-session-id": "s1" });
+      if (methodOf(request) === "initialize") says(answerTo(request, `{"protocolVersion":"${revision}","capabilities":{"tools":{}},"serverInfo":{"name":"raw","version":"1"}}`));
+      else if (methodOf(request) === "tools/list") says(`[${notice},${answerTo(request, `{"tools":[${tool("one")}]}`)}]`);
+      else handshake(request, socket, nth);
+    });
+    const listed = list(upstream.url).then(({ tools }) => tools, ({ code }) => code);
+    expect(await listed).toEqual(may ? [tool("one")] : "upstream_invalid");
+  });
+
   test("an empty cursor is a cursor", async () => {
     const upstream = await paged([[tool("one")]], () => "");
     await expect(list(upstream.url)).rejects.toMatchObject({ code: "upstream_invalid" });

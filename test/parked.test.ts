@@ -21,17 +21,20 @@ let gateway: Gateway;
 let workspace: TestWorkspace;
 let upstream: AskingUpstream;
 let sdk: LegacyFixture;
+/** The same, and speaks 2025-06-18. */
+let older: LegacyFixture;
 let client: SocketClient;
 /** The same workspace through the second Worker. */
 let hasty: SocketClient;
 let ledger: Ledger;
 
 beforeAll(async () => {
-  [upstream, sdk] = await Promise.all([startAsking(), startSdk()]);
+  [upstream, sdk, older] = await Promise.all([startAsking(), startSdk(), startSdk(undefined, "2025-06-18")]);
   gateway = await startGateway({ entry: FRAGILE, second: { vars: { LIMITS: JSON.stringify({ parkedMs: PARKED_MS, idleMs: PARKED_MS / 2 }) } } });
   workspace = await gateway.createWorkspace();
   await workspace.api("POST", "/upstreams", { slug: "up", url: upstream.url });
   await workspace.api("POST", "/upstreams", { slug: "sdk", url: sdk.url });
+  await workspace.api("POST", "/upstreams", { slug: "older", url: older.url });
   client = new SocketClient(workspace);
   hasty = new SocketClient({ ...workspace, endpoint: gateway.secondOrigin + new URL(workspace.endpoint).pathname });
   ledger = new Ledger(gateway, workspace);
@@ -40,7 +43,7 @@ beforeAll(async () => {
 afterAll(async () => {
   client?.close();
   hasty?.close();
-  await Promise.all([gateway?.stop(), upstream?.close(), sdk?.close()]);
+  await Promise.all([gateway?.stop(), upstream?.close(), sdk?.close(), older?.close()]);
 });
 
 const ALL = { elicitation: { form: {}, url: {} }, sampling: {}, roots: {} };
@@ -180,6 +183,16 @@ describe("a modern client", () => {
     const end = await call("sdk_test_input_required_result_multi_round", { inputResponses: { [second.keys[0] ?? ""]: content }, requestState: second.requestState }).answer();
     expect(textOf(end)).toBe("Ann likes blue");
   });
+});
+
+test.each<[string, JsonValue, string]>([
+  ["one part of text", [{ type: "text", text: "Paris" }], "Paris"],
+  ["several parts", [{ type: "text", text: "Paris" }, { type: "image", data: "aGk=", mimeType: "image/png" }], "Paris\n[image, image/png: this revision of the protocol cannot carry it]"],
+])("a list of %s is one block for the official SDK's server of 2025-06-18 that wanted it sampled", async (_what, content, text) => {
+  const args = { prompt: "Which capital?" };
+  const { keys, requestState } = asked(await call("older_test_sampling", {}, { args }).answer());
+  const inputResponses = { [keys[0] ?? ""]: { role: "assistant", model: "m", content } };
+  expect(textOf(await call("older_test_sampling", { inputResponses, requestState }, { args }).answer())).toBe(`LLM response: ${text}`);
 });
 
 describe("the state of a call that waits", () => {

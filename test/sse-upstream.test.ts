@@ -76,6 +76,13 @@ test("it is remembered: the next call does not try to POST first; every call has
   expect(raw.requests.slice(first.length).map((request) => `${request.method} ${methodOf(request)}`.trim())).toEqual(first.slice(2));
 });
 
+test("what it sends may be a batch", async () => {
+  const progress = (token: string) => `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"${token}","progress":1}}`;
+  const raw = await channelServer("messages", (request, open) => chunk(open, event(`[${progress(JSON.parse(request.body).params._meta.progressToken)},${answerOf(request, '{"content":[]}')}]`)));
+  const { outcome, notifications } = await bench(raw.url).run(callOf("tools/call", { name: "t" }, { progressToken: '"p"' }));
+  expect([notifications.length, outcome]).toEqual([1, { type: "complete", result: '{"content":[]}' }]);
+});
+
 test("a call that is cancelled is said so before its connection closes", async () => {
   const raw = await channelServer("messages", () => undefined);
   const own = bench(raw.url);

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import * as v2 from "@modelcontextprotocol/client";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
@@ -7,6 +8,7 @@ import { endSession, legacy, Listener, openSession, type Place, toolNames } from
 import { type Gateway, startGateway, type TestWorkspace } from "./harness/gateway.ts";
 import { type LegacyFixture, start as startLegacy } from "./upstreams/legacy.ts";
 import { type ModernFixture, start as startModern } from "./upstreams/modern.ts";
+import { answerTo, chunk, event, handshake, methodOf, reply, startRaw, stream as openStream } from "./upstreams/raw.ts";
 import { until } from "./until.ts";
 
 /* What upstreams tell on their own account, of either era, to listeners of either era; the listeners are on two Workers. */
@@ -132,6 +134,31 @@ test("an upstream that lost the session is subscribed to again", async () => {
   await until(async () => (await old.update(URI), listener.messages.length > heard));
   listener.close();
   await until(() => old.listening() === 0);
+});
+
+test("what an upstream of 2025-03-26 tells in a batch is told one by one", async () => {
+  const tells = (...uris: string[]) => JSON.stringify(uris.map((uri) => ({ jsonrpc: "2.0", method: "notifications/resources/updated", params: { uri } })));
+  const initialized = '{"protocolVersion":"2025-03-26","capabilities":{"resources":{"subscribe":true}},"serverInfo":{"name":"raw","version":"1"}}';
+  const resources = JSON.stringify({ resources: [URI, TEMPLATED].map((uri) => ({ uri, name: uri })) });
+  const results: { [method: string]: string } = { initialize: initialized, "resources/list": resources, "resources/templates/list": '{"resourceTemplates":[]}' };
+  let stream: Socket | null = null;
+  const upstream = await startRaw((request, socket, nth) => {
+    const result = results[methodOf(request)];
+    if (request.method === "GET") openStream((stream = socket));
+    else if (methodOf(request) === "server/discover") reply(socket, 400, "text/plain", "");
+    else if (result !== undefined) reply(socket, 200, "application/json", answerTo(request, result), { "mcp-session-id": "s1" });
+    else handshake(request, socket, nth);
+  });
+  try {
+    await workspace.api("POST", "/upstreams", { slug: "batching", url: upstream.url, toolset: true });
+    const listener = await Listener.open(at("batching"), { resourceSubscriptions: [URI, TEMPLATED] });
+    chunk(await until(() => stream ?? false), event(tells(URI, TEMPLATED)));
+    await until(() => hears(listener, URI) && hears(listener, TEMPLATED));
+    listener.close();
+  } finally {
+    await workspace.api("DELETE", "/upstreams/batching");
+    await upstream.close();
+  }
 });
 
 test("an announced change of tools waits for approval; nothing published, nobody told", async () => {

@@ -26,6 +26,23 @@ export function legacyMessages(revision: string, messages: JsonText): JsonText {
   return changed.every((message, at) => message === elements[at]) ? messages : `[${changed.join(",")}]`;
 }
 
+/**
+ * The response to `sampling/createMessage` as a server of this revision reads it: before 2025-11-25 what was sampled is one block (client features,
+ * sampling). Several become one text.
+ */
+export function legacySampled(revision: string, response: JsonText): JsonText {
+  if (revision >= "2025-11-25") return response;
+  const content = (was: JsonText | null) => was && oneBlock(revision, was);
+  return editObject(response, { set: { result: (was) => was && editObject(was, { set: { content } }) } });
+}
+
+function oneBlock(revision: string, content: JsonText): JsonText {
+  const blocks = elementsOf(content) ?? [content];
+  const [first, second] = blocks;
+  if (first !== undefined && second === undefined) return legacyBlock(revision, first);
+  return JSON.stringify({ type: "text", text: blocks.map((block) => wordsFor(JSON.parse(block), block)).join("\n") });
+}
+
 function knows(revision: string, block: JsonText): boolean {
   const type: JsonValue = JSON.parse(memberOf(block, "type") ?? "null");
   const since = typeof type === "string" ? SINCE.get(type) : undefined;
@@ -47,6 +64,7 @@ function wordsFor(block: JsonValue, source: JsonText): string {
     const address = typeof label === "string" ? `${label}: ${String(block.uri)}` : String(block.uri);
     return typeof block.description === "string" ? `${address}\n${block.description}` : address;
   }
-  if (block.type === "audio") return `[audio, ${String(block.mimeType)}: this revision of the protocol cannot carry it]`;
+  if (block.type === "text") return String(block.text);
+  if (block.type === "audio" || block.type === "image") return `[${block.type}, ${String(block.mimeType)}: this revision of the protocol cannot carry it]`;
   return source;
 }

@@ -23,6 +23,7 @@ export interface Behind {
 }
 
 export function startBehind(back: Back): Promise<Behind> {
+  if (back === "2025-06-18" || back === "2025-03-26") return legacy(back);
   return { modern, legacy, old, own }[back]();
 }
 
@@ -38,8 +39,9 @@ async function modern(): Promise<Behind> {
   return { ...UPSTREAM, url: server.url, update: async (uri) => server.notify.resourceUpdated(uri), cancelled: server.cancelled, close: server.close };
 }
 
-async function legacy(): Promise<Behind> {
-  const server = await startLegacy();
+/** `revision`: the only one that it speaks. */
+async function legacy(revision?: string): Promise<Behind> {
+  const server = await startLegacy(undefined, revision);
   return { ...UPSTREAM, url: server.url, update: async (uri) => void (await server.update(uri)), cancelled: server.cancelled, close: server.close };
 }
 

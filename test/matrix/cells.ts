@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, test } from "vitest";
 import { type Gateway, startGateway } from "../harness/gateway.ts";
-import { type Behind, startBehind } from "./backs.ts";
 import { type Back, COLUMNS, type Column } from "./columns.ts";
 import { FEATURES } from "./features.ts";
 import { Stage } from "./stage.ts";
@@ -14,15 +13,14 @@ export function runCells(back: Back): void {
   const columns = COLUMNS.filter((column) => column.back === back);
   const stages = new Map<Column, Stage>();
   let gateway: Gateway;
-  let behind: Behind;
 
   beforeAll(async () => {
-    [gateway, behind] = await Promise.all([startGateway({ vars: { LIMITS } }), startBehind(back)]);
-    await Promise.all(columns.map(async (column) => stages.set(column, await Stage.open(gateway, column, behind))));
+    gateway = await startGateway({ vars: { LIMITS } });
+    await Promise.all(columns.map(async (column) => stages.set(column, await Stage.open(gateway, column))));
   });
   afterAll(async () => {
     await Promise.all([...stages.values()].map((stage) => stage.close()));
-    await Promise.all([gateway?.stop(), behind?.close()]);
+    await gateway?.stop();
   });
 
   for (const feature of FEATURES) {

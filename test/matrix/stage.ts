@@ -2,14 +2,14 @@ import { expect } from "vitest";
 import type { Gateway, TestWorkspace } from "../harness/gateway.ts";
 import { messageProblems, type Sender } from "../messages.ts";
 import { isObject, type JsonObject, type JsonValue } from "../../src/model/json.ts";
-import type { Behind } from "./backs.ts";
+import { type Behind, startBehind } from "./backs.ts";
 import { type Column, MODERN, SPOKEN } from "./columns.ts";
 import { connectLegacy } from "./legacy-client.ts";
 import { connectModern } from "./modern-client.ts";
 import { addressOf, type Answers, type Door, type Stranger, type Transport } from "./stranger.ts";
 import { type Crossing, startTap, type Tap } from "./tap.ts";
 
-/** One column of the matrix: a workspace of its own with taps on both of the gateway's faces. Its cells run one after the other. */
+/** One column of the matrix: a workspace and a server of its own, with taps on both of the gateway's faces. Its cells run one after the other. */
 export class Stage {
   readonly column: Column;
   readonly behind: Behind;
@@ -29,8 +29,8 @@ export class Stage {
     this.#back = taps.back;
   }
 
-  static async open(gateway: Gateway, column: Column, behind: Behind): Promise<Stage> {
-    const workspace = await gateway.createWorkspace();
+  static async open(gateway: Gateway, column: Column): Promise<Stage> {
+    const [workspace, behind] = await Promise.all([gateway.createWorkspace(), startBehind(column.back)]);
     const front = await startTap(gateway.origin, { authorization: `Bearer ${workspace.token}` });
     const back = behind.url === null ? null : await startTap(behind.url);
     await behind.install(workspace, back === null || behind.url === null ? "" : back.origin + new URL(behind.url).pathname);
@@ -96,6 +96,11 @@ export class Stage {
     return (this.#back?.crossings ?? []).slice(all ? 0 : this.#seen.back).filter(({ way }) => way === "in");
   }
 
+  /** What came back from that server since the cell began. */
+  returned(): Crossing[] {
+    return leaving(this.#back?.crossings.slice(this.#seen.back) ?? [], "out");
+  }
+
   /** Runs one cell when those before it have ended. */
   act(cell: (stage: Stage) => Promise<void>): Promise<void> {
     const run = this.#last.then(() => cell(this).finally(() => this.#end()));
@@ -115,7 +120,7 @@ export class Stage {
 
   /** Looks at what was still said after the last cell, and lets go. */
   async close(): Promise<void> {
-    await this.#end().finally(() => Promise.all([this.#front.close(), this.#back?.close()]));
+    await this.#end().finally(() => Promise.all([this.#front.close(), this.#back?.close(), this.behind.close()]));
   }
 }
 

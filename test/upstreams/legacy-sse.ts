@@ -1,7 +1,7 @@
 import { createServer } from "node:http";
 import { SSEServerTransport } from "@modelcontextprotocol/sdk/server/sse.js";
-import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import { type Served, serverOf } from "./legacy.ts";
+import { pinned } from "./pinned.ts";
 import type { Running } from "./serve.ts";
 
 const REVISION = "2024-11-05";
@@ -46,13 +46,7 @@ export async function start(): Promise<OldFixture> {
   };
 }
 
-/** The SDK would speak any revision that is proposed. */
 function pin(transport: SSEServerTransport): void {
   const hear = transport.onmessage;
-  transport.onmessage = (message, extra) => hear?.(pinned(message), extra);
-}
-
-function pinned<Message extends JSONRPCMessage>(message: Message): Message {
-  if (!("method" in message) || message.method !== "initialize") return message;
-  return { ...message, params: { ...message.params, protocolVersion: REVISION } };
+  transport.onmessage = (message, extra) => hear?.(pinned(message, REVISION), extra);
 }

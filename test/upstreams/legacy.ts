@@ -10,7 +10,9 @@ import {
   CreateMessageResultSchema,
   ElicitResultSchema,
   ErrorCode,
+  EmptyResultSchema,
   GetPromptRequestSchema,
+  JSONRPCMessageSchema,
   ListPromptsRequestSchema,
   ListResourcesRequestSchema,
   ListResourceTemplatesRequestSchema,
@@ -45,6 +47,7 @@ import {
 } from "./catalogue.ts";
 import { APP_CONTENTS, hopTools } from "./legacy-hop.ts";
 import { renderRoundPrompt, ROUND_PROMPT, roundTools } from "./legacy-rounds.ts";
+import { pinned } from "./pinned.ts";
 import { type Running, runAsProgram, serve } from "./serve.ts";
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
@@ -73,8 +76,8 @@ export interface LegacyFixture extends Running {
   listening(): number;
 }
 
-/** The fixture catalogue on the official SDK v1: sessions, resumable streams, requests to the client. */
-export async function start(port?: number): Promise<LegacyFixture> {
+/** The fixture catalogue on the official SDK v1: sessions, resumable streams, requests to the client. `revision`: the only one that it speaks; absent: all of the SDK's. */
+export async function start(port?: number, revision?: string): Promise<LegacyFixture> {
   const sessions = new Map<string, WebStandardStreamableHTTPServerTransport>();
   const count = { opened: 0, cancelled: 0, listening: 0, counted: 0 };
   const servers = new Map<WebStandardStreamableHTTPServerTransport, Served>();
@@ -106,7 +109,8 @@ export async function start(port?: number): Promise<LegacyFixture> {
     if (known) return known.handleRequest(request);
     if (id !== null) return Response.json({ jsonrpc: "2.0", error: { code: -32001, message: "Session not found" }, id: null }, { status: 404 });
     const transport = await begin();
-    return transport.handleRequest(request);
+    if (revision === undefined || request.method !== "POST") return transport.handleRequest(request);
+    return transport.handleRequest(request, { parsedBody: pinned(JSONRPCMessageSchema.parse(await request.json()), revision) });
   }, port);
 
   return {
@@ -198,8 +202,8 @@ function runningTools(onCancel: () => void, hears: (level: LoggingLevel) => bool
       description: "Ends its stream in the middle of the call",
       inputSchema: NO_ARGUMENTS,
       _meta: { "causeway/resumable": true },
-      run: async (_args, extra) => {
-        extra.closeSSEStream?.();
+      run: async (_args, extra, server) => {
+        await endStream(extra, server);
         await wait(200);
         return say("Reconnection test completed");
       },
@@ -222,6 +226,13 @@ function runningTools(onCancel: () => void, hears: (level: LoggingLevel) => bool
       },
     },
   ];
+}
+
+/** From 2025-11-25 on each stream begins with an event id. Before, the first is that of the first message, and the SDK leaves ending the stream to its user. */
+async function endStream(extra: Extra, { transport }: Server): Promise<void> {
+  if (extra.closeSSEStream) return extra.closeSSEStream();
+  await extra.sendRequest({ method: "ping" }, EmptyResultSchema);
+  if (transport instanceof WebStandardStreamableHTTPServerTransport) transport.closeSSEStream(extra.requestId);
 }
 
 async function progress(extra: Extra, done: number): Promise<void> {

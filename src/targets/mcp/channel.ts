@@ -1,4 +1,5 @@
 import { discard, send } from "../../lib/egress.ts";
+import { elementsOf } from "../../lib/json.ts";
 import type { UpstreamSessionState } from "../../model/context.ts";
 import { GatewayError } from "../../model/error.ts";
 import type { JsonObject, JsonText } from "../../model/json.ts";
@@ -95,6 +96,7 @@ async function endpointIn(events: AsyncGenerator<SseEvent, void>, url: string): 
   return endpoint;
 }
 
+/** This transport is older than the revision that took batches away again. */
 async function* messagesIn(events: AsyncGenerator<SseEvent, void>): AsyncGenerator<JsonText, void> {
-  for await (const { event, data } of events) if (event === "message" && data !== "") yield data;
+  for await (const { event, data } of events) if (event === "message" && data !== "") yield* elementsOf(data) ?? [data];
 }

@@ -4,14 +4,15 @@ import type { CallContext, UpstreamSessionState } from "../../model/context.ts";
 import type { JsonText } from "../../model/json.ts";
 import { pause, within } from "../../lib/clock.ts";
 import { discard, send } from "../../lib/egress.ts";
-import { elementsOf, memberOf } from "../../lib/json.ts";
+import { memberOf } from "../../lib/json.ts";
 import { HOP_CODES } from "../../protocol/failures.ts";
 import { errorText, INVALID_PARAMS, METHOD_NOT_FOUND, responseText } from "../../protocol/jsonrpc.ts";
+import { legacySampled } from "../../protocol/legacy-content.ts";
 import { type Attempt, type Attempting, end, passedOn, unreached } from "./attempt.ts";
 import { invalidAnswer, refusal, statusError } from "./errors.ts";
 import { notify, sessionHeaders } from "./handshake.ts";
 import type { Link } from "./link.ts";
-import { isOurs, type Message, readMessage } from "./message.ts";
+import { isOurs, type Message, readMessage, unbatched } from "./message.ts";
 import { errorOutcome, resultOutcome } from "./outcome.ts";
 import { listenLegacy } from "./listening.ts";
 import { refusalOf } from "./probe.ts";
@@ -127,7 +128,7 @@ async function* resumed(first: Response, link: Link, state: UpstreamSessionState
   const position: StreamPosition = { lastEventId: null, retryMs: null };
   let response = first;
   for (let resumes = 0; ; resumes++) {
-    for await (const text of textsOf(response, link, watch, position)) yield* split(text, state);
+    for await (const text of textsOf(response, link, watch, position)) yield* unbatched(text, state.revision);
     if (position.lastEventId === null || resumes === MAX_RESUMES) return;
     await pause(Math.min(position.retryMs ?? RESUME_MS, MAX_RESUME_MS), watch.signal);
     const headers = { ...link.headers, accept: "text/event-stream", ...sessionHeaders(state), "last-event-id": position.lastEventId };
@@ -137,13 +138,6 @@ async function* resumed(first: Response, link: Link, state: UpstreamSessionState
       return;
     }
   }
-}
-
-/** Only 2025-03-26 has batches; what came before had them by habit. */
-function* split(text: JsonText, state: UpstreamSessionState): Generator<JsonText, void> {
-  const batch = state.revision <= "2025-03-26" ? elementsOf(text) : null;
-  if (batch) yield* batch;
-  else yield text;
 }
 
 async function refused(response: Response, request: UpstreamRequest, call: Call, ctx: TryContext, state: UpstreamSessionState, link: Link, watch: Watch): Promise<Attempt> {
@@ -194,7 +188,7 @@ export function answerRequest(question: Question, ctx: TryContext, link: Link, s
   if (method === "ping") return ctx.waitUntil(sent(responseText(id, "{}")));
   watch.hold();
   const post: Post = async (response) => {
-    if (response !== null) await sent(response);
+    if (response !== null) await sent(method === "sampling/createMessage" ? legacySampled(state.revision, response) : response);
     watch.go();
   };
   if (asker?.ask(question, post)) return;

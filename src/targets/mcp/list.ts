@@ -11,7 +11,7 @@ import { ask as askChannel, type Channel, mayBeChannel, openChannel } from "./ch
 import { invalidAnswer, refusal, statusError } from "./errors.ts";
 import { closeSession, openSession, sessionHeaders } from "./handshake.ts";
 import { type Link, plainLink } from "./link.ts";
-import { isOurs, type Message, parsed, readMessage } from "./message.ts";
+import { isOurs, type Message, parsed, readMessage, unbatched } from "./message.ts";
 import { discover, refusalOf } from "./probe.ts";
 import { plainRequest } from "./request.ts";
 import { textsOf } from "./stream.ts";
@@ -189,9 +189,11 @@ async function ask(link: Link, speaking: Speaking, method: string, params: JsonO
       if (error?.code === METHOD_NOT_FOUND) return null;
       throw failed ?? refusal(response.status);
     }
+    const revision = speaking.era === "legacy" ? speaking.state.revision : speaking.revision;
     for await (const text of textsOf(response, link, watch)) {
-      const message = readMessage(text);
-      if ((message.kind === "result" || message.kind === "error") && isOurs(message.id, request.id)) return resultOf(message, method);
+      for (const message of unbatched(text, revision).map(readMessage)) {
+        if ((message.kind === "result" || message.kind === "error") && isOurs(message.id, request.id)) return resultOf(message, method);
+      }
     }
     throw invalidAnswer(`it did not answer ${method}`);
   } finally {

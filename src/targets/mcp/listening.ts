@@ -8,7 +8,7 @@ import { type Channel, foreign, openChannel } from "./channel.ts";
 import { statusError } from "./errors.ts";
 import { sessionHeaders } from "./handshake.ts";
 import type { Link } from "./link.ts";
-import { isOurs, parsed, readMessage } from "./message.ts";
+import { isOurs, parsed, readMessage, unbatched } from "./message.ts";
 import { declineRequest, type Question } from "./question.ts";
 import { plainRequest } from "./request.ts";
 import { type StreamPosition, textsOf } from "./stream.ts";
@@ -60,7 +60,7 @@ export async function listenLegacy(link: Link, state: UpstreamSessionState, posi
   if (position.lastEventId !== null) headers["last-event-id"] = position.lastEventId;
   const read = async (texts: AsyncGenerator<JsonText, void>): Promise<StreamEnd> => {
     await ears.opened();
-    for await (const text of texts) await hear(text, link, state, ears);
+    for await (const text of texts) for (const message of unbatched(text, state.revision)) await hear(message, link, state, ears);
     return "ended";
   };
   return follow(link, { method: "GET", headers }, signal, read, position);

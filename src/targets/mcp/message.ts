@@ -1,5 +1,5 @@
 import type { JsonText, JsonValue } from "../../model/json.ts";
-import { Members } from "../../lib/json.ts";
+import { elementsOf, Members } from "../../lib/json.ts";
 
 /** One JSON-RPC message from an upstream, its parts as written. `invalid`: not a message at all. */
 export type Message =
@@ -16,6 +16,11 @@ export type Message =
 const PROVEN_UNITS = 64 * 1024;
 
 const INVALID: Message = { kind: "invalid" };
+
+/** The messages in one text from a server of this revision: 2025-03-26 has batches (basic protocol, batching), what came before had them by habit. */
+export function unbatched(text: JsonText, revision: string): JsonText[] {
+  return (revision <= "2025-03-26" ? elementsOf(text) : null) ?? [text];
+}
 
 /** Reads one message without re-modelling it: what is not needed here stays source text. */
 export function readMessage(text: JsonText): Message {

@@ -1,0 +1,3 @@
+import { runCells } from "./cells.ts";
+
+runCells("2025-06-18");
