@@ -1,6 +1,8 @@
+import type { Socket } from "node:net";
 import { beforeAll, describe, expect, test } from "vitest";
 import { AskedClient, nextMessage as next } from "./asked-client.ts";
 import { type Gateway, startGateway, type TestWorkspace } from "./harness/gateway.ts";
+import { answerTo, type RawRequest, reply, startRaw } from "./upstreams/raw.ts";
 
 /* What a call asks a legacy client: requests on the stream of its POST, answers POSTed to whichever Worker. */
 
@@ -11,8 +13,24 @@ beforeAll(async () => {
   gateway = await startGateway({ second: {} });
   workspace = await gateway.createWorkspace();
   await workspace.api("POST", "/builtins", { set: "conformance" });
-  return () => gateway.stop();
+  const sampler = await startRaw(sample);
+  await workspace.api("POST", "/upstreams", { slug: "sampler", url: sampler.url });
+  return () => Promise.all([gateway.stop(), sampler.close()]);
 });
+
+const TEXT = (text: string) => ({ type: "text", text });
+const AUDIO = { type: "audio", data: "UklGRg==", mimeType: "audio/wav" };
+
+/** A modern server whose tool asks for a sample, with two blocks in one message, and says what it got. */
+function sample(request: RawRequest, socket: Socket): void {
+  const { method, params } = JSON.parse(request.body);
+  const says = (result: object) => reply(socket, 200, "application/json", answerTo(request, JSON.stringify({ resultType: "complete", ...result })));
+  if (method === "server/discover") return says({ supportedVersions: ["2026-07-28"], capabilities: { tools: {} }, ttlMs: 0, cacheScope: "private" });
+  if (method === "tools/list") return says({ tools: [{ name: "ask", inputSchema: { type: "object" } }], ttlMs: 0, cacheScope: "private" });
+  if (params.inputResponses) return says({ content: [TEXT(JSON.stringify(params.inputResponses))] });
+  const prompt = { messages: [{ role: "user", content: [TEXT("a"), AUDIO] }], maxTokens: 5 };
+  says({ resultType: "input_required", inputRequests: { sampled: { method: "sampling/createMessage", params: prompt } }, requestState: "s" });
+}
 
 const FORM = { elicitation: { form: {} } };
 
@@ -54,6 +72,19 @@ describe("a legacy client that is asked in the middle of a call", () => {
     const sampling = client.call("test_sampling", { prompt: "p" });
     await client.answer((await next(sampling)).id, { error: { code: -1, message: "no" } });
     expect(await next(sampling)).toMatchObject({ result: { isError: true, content: [{ text: "the client refused what this call asked it (sampling/createMessage: no)" }] } });
+  });
+
+  test.each([
+    ["2025-11-25", [[TEXT("a"), AUDIO]]],
+    ["2025-03-26", [TEXT("a"), AUDIO]],
+    ["2024-11-05", [TEXT("a"), TEXT("[audio, audio/wav: this revision of the protocol cannot carry it]")]],
+  ])("is asked for a sample in the words of %s", async (revision, contents) => {
+    const client = await opened(revision, { sampling: {} });
+    const messages = client.call("sampler_ask");
+    const { id, params } = await next(messages);
+    expect(params).toMatchObject({ maxTokens: 5, messages: contents.map((content) => ({ role: "user", content })) });
+    await client.answer(id, { result: { role: "assistant", model: "m", content: TEXT("hi") } });
+    expect((await next(messages)).result?.content[0]?.text).toContain('"text":"hi"');
   });
 
   test("several rounds, and several questions in one", async () => {

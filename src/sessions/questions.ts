@@ -1,14 +1,16 @@
 import type { InputRequest } from "../model/call.ts";
 import { isObject, type JsonObject, type JsonValue } from "../model/json.ts";
+import { legacyPrompted } from "../protocol/legacy-content.ts";
 
 /**
  * An input request as a legacy revision words it, or null when it cannot: url mode and multiple choice came with
- * 2025-11-25, and before 2025-06-18 there was no elicitation at all.
+ * 2025-11-25, as did messages of several blocks, and before 2025-06-18 there was no elicitation at all.
  */
 export function legacyQuestion({ method, params }: InputRequest, revision: string, elicitationId: string): { method: string; params: JsonObject } | null {
-  if (method !== "elicitation/create") return { method, params: params ?? {} };
-  if (revision < "2025-06-18") return null;
   const asked = params ?? {};
+  if (method === "sampling/createMessage") return { method, params: { ...asked, messages: JSON.parse(legacyPrompted(revision, JSON.stringify(asked["messages"] ?? []))) } };
+  if (method !== "elicitation/create") return { method, params: asked };
+  if (revision < "2025-06-18") return null;
   if (revision >= "2025-11-25") return { method, params: asked["mode"] === "url" ? { ...asked, elicitationId } : asked };
   if (asked["mode"] === "url") return null;
   const { mode: _, requestedSchema, ...rest } = asked;
