@@ -380,6 +380,27 @@ describe("listing", () => {
     expect(await listed).toEqual(may ? [tool("one")] : "upstream_invalid");
   });
 
+  test.each([200, 400])("an upstream that refuses to initialize, with %d, and names an older revision is asked with that one", async (status) => {
+    const refused = '{"code":-32602,"message":"Unsupported protocol version","data":{"supported":["1999-01-01","2025-03-26","2024-11-05"],"requested":"2025-11-25"}}';
+    const upstream = await raw((request, socket, nth) => {
+      if (methodOf(request) === "initialize" && !request.body.includes('"2025-03-26"')) return reply(socket, status, "application/json", errorTo(request, refused));
+      if (methodOf(request) === "initialize") return reply(socket, 200, "application/json", answerTo(request, '{"protocolVersion":"2025-03-26","capabilities":{"tools":{}},"serverInfo":{"name":"raw","version":"1"}}'));
+      if (methodOf(request) === "tools/list") return reply(socket, 200, "application/json", answerTo(request, `{"tools":[${tool("one")}]}`));
+      handshake(request, socket, nth);
+    });
+    expect((await list(upstream.url)).tools).toEqual([tool("one")]);
+    expect(upstream.requests.map(methodOf)).toEqual(["server/discover", "initialize", "initialize", "notifications/initialized", "tools/list"]);
+  });
+
+  test("one that refuses whatever it is asked with is not asked for ever", async () => {
+    const upstream = await raw((request, socket) => {
+      const supported = request.body.includes('"2024-11-05"') ? "2025-03-26" : "2024-11-05";
+      reply(socket, 200, "application/json", errorTo(request, `{"code":-32602,"message":"no","data":{"supported":["${supported}"]}}`));
+    });
+    await expect(list(upstream.url)).rejects.toMatchObject({ code: "upstream_invalid" });
+    expect(upstream.requests.filter((request) => methodOf(request) === "initialize").length).toBe(2);
+  });
+
   test("an empty cursor is a cursor", async () => {
     const upstream = await paged([[tool("one")]], () => "");
     await expect(list(upstream.url)).rejects.toMatchObject({ code: "upstream_invalid" });

@@ -6,7 +6,7 @@ import { callTool, resultOf, toolNames } from "./caller.ts";
 import { sharedGateway } from "./harness/gateway.ts";
 import { until } from "./until.ts";
 import { bench, callOf } from "./upstreams/context.ts";
-import { chunk, event, methodOf, type RawRequest, type RawUpstream, reply, startRaw, stream } from "./upstreams/raw.ts";
+import { chunk, errorTo, event, methodOf, type RawRequest, type RawUpstream, reply, startRaw, stream } from "./upstreams/raw.ts";
 
 /* Upstreams that speak nothing but HTTP+SSE of 2024-11-05. */
 
@@ -41,8 +41,8 @@ test("a modern client calls it through the gateway", async () => {
   expect(JSON.stringify(resultOf(await callTool(workspace, "old_echo", { message: "hallo" })))).toContain("hallo");
 });
 
-/** Takes GET only; says `endpoint`, and answers on the stream as `answer` decides. */
-async function channelServer(endpoint: string, answer: (request: RawRequest, open: Socket) => void): Promise<RawUpstream> {
+/** Takes GET only; says `endpoint`, and answers on the stream as `answer` decides; `initialize` with the error that `refuses` gives, if any. */
+async function channelServer(endpoint: string, answer: (request: RawRequest, open: Socket) => void, refuses: (request: RawRequest) => string | null = () => null): Promise<RawUpstream> {
   let open: Socket | null = null;
   const raw = await startRaw((request, socket) => {
     if (request.method === "GET") {
@@ -53,7 +53,9 @@ async function channelServer(endpoint: string, answer: (request: RawRequest, ope
     const said = methodOf(request);
     if (said === "server/discover" || (said === "initialize" && open === null)) return reply(socket, 405, "text/plain", "");
     socket.write("HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n");
-    if (open && said === "initialize") chunk(open, event(answerOf(request, '{"protocolVersion":"2024-11-05","capabilities":{"tools":{}},"serverInfo":{"name":"raw","version":"1"}}')));
+    const refused = said === "initialize" ? refuses(request) : null;
+    if (open && refused !== null) chunk(open, event(errorTo(request, refused)));
+    else if (open && said === "initialize") chunk(open, event(answerOf(request, '{"protocolVersion":"2024-11-05","capabilities":{"tools":{}},"serverInfo":{"name":"raw","version":"1"}}')));
     else if (open && said !== "notifications/initialized") answer(request, open);
   });
   raws.push(raw);
@@ -74,6 +76,14 @@ test("it is remembered: the next call does not try to POST first; every call has
   expect(first).toEqual(["POST server/discover", "POST initialize", "GET", "POST initialize", "POST notifications/initialized", "POST tools/call"]);
   await call();
   expect(raw.requests.slice(first.length).map((request) => `${request.method} ${methodOf(request)}`.trim())).toEqual(first.slice(2));
+});
+
+test("one that refuses to initialize and names its revision is asked with that one", async () => {
+  const refused = '{"code":-32602,"message":"Unsupported protocol version","data":{"supported":["2024-11-05"]}}';
+  const says = (request: RawRequest, open: Socket) => chunk(open, event(answerOf(request, '{"content":[]}')));
+  const raw = await channelServer("messages", says, (request) => (request.body.includes('"2024-11-05"') ? null : refused));
+  expect((await bench(raw.url).run(callOf("tools/call", { name: "t" }))).outcome).toMatchObject({ type: "complete" });
+  expect(raw.requests.filter((request) => request.method === "POST").map(methodOf).slice(-4)).toEqual(["initialize", "initialize", "notifications/initialized", "tools/call"]);
 });
 
 test("what it sends may be a batch", async () => {

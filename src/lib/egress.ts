@@ -23,7 +23,7 @@ export interface EgressOptions {
   method: string;
   /** Checked: token names, visible ASCII values, none of the headers that belong to one hop. */
   headers: Readonly<Record<string, string>>;
-  body?: string | Uint8Array<ArrayBuffer>;
+  body?: string | Uint8Array<ArrayBuffer> | undefined;
   /** Ends the request and the reading of its body. */
   signal: AbortSignal;
   /** Until the answer's headers; connecting is part of it, Workers cannot tell them apart. Absent: `signal` alone decides. */

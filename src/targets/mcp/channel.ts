@@ -1,14 +1,13 @@
-import { discard, send } from "../../lib/egress.ts";
+import { discard } from "../../lib/egress.ts";
 import { elementsOf } from "../../lib/json.ts";
 import type { UpstreamSessionState } from "../../model/context.ts";
 import { GatewayError } from "../../model/error.ts";
 import type { JsonObject, JsonText } from "../../model/json.ts";
-import { IMPLEMENTATION } from "../../protocol/identity.ts";
 import { LEGACY } from "../../protocol/revisions.ts";
 import type { SseEvent } from "../../protocol/sse.ts";
 import { invalidAnswer, refusal, statusError } from "./errors.ts";
-import { notify, sessionHeaders, stateOf } from "./handshake.ts";
-import { type Link, originOf } from "./link.ts";
+import { legacyInstead, notify, proposal, sessionHeaders, stateOf } from "./handshake.ts";
+import { type Link, originOf, sendOver } from "./link.ts";
 import { isOurs, type Message, readMessage } from "./message.ts";
 import { plainRequest, type UpstreamRequest } from "./request.ts";
 import { eventsOf, mediaTypeOf } from "./stream.ts";
@@ -33,8 +32,7 @@ export function mayBeChannel(refused: { error: { data?: JsonObject | null | unde
 
 /** GET, the `endpoint` event, `initialize` and `notifications/initialized`. Errors: as of a call; `upstream_invalid` when this is no such server. */
 export async function openChannel(link: Link, capabilities: JsonObject, watch: Watch): Promise<Channel> {
-  const headers = { ...link.headers, accept: "text/event-stream" };
-  const response = await send(link.url, { method: "GET", headers, signal: watch.signal, allowInsecure: link.allowInsecure, hops: link.hops });
+  const response = await sendOver(link, { method: "GET", headers: { accept: "text/event-stream" }, signal: watch.signal });
   if (response.status !== 200 || mediaTypeOf(response) !== "text/event-stream") {
     await discard(response);
     throw (response.status === 200 ? null : (statusError(response, link.now()) ?? refusal(response.status))) ?? invalidAnswer("it is no event stream");
@@ -53,7 +51,10 @@ async function greet(events: AsyncGenerator<SseEvent, void>, link: Link, capabil
   const endpoint = await endpointIn(events, link.url);
   const texts = messagesIn(events);
   const greeting: Channel = { link: { ...link, url: endpoint }, texts, state: { id: null, revision: "", capabilities: {}, instructions: null } };
-  const answer = await ask(greeting, "initialize", { protocolVersion: LEGACY[0] ?? "", capabilities, clientInfo: { ...IMPLEMENTATION } }, signal);
+  const [newest = ""] = LEGACY;
+  const first = await ask(greeting, "initialize", proposal(newest, capabilities), signal);
+  const instead = first.kind === "error" ? legacyInstead(newest, first) : null;
+  const answer = instead === null ? first : await ask(greeting, "initialize", proposal(instead, capabilities), signal);
   const state = answer.kind === "result" ? stateOf(null, answer.result) : null;
   if (!state) throw invalidAnswer("it refuses to initialize, or does so with a protocol version the gateway does not know");
   const channel = { ...greeting, state };
@@ -75,8 +76,7 @@ export async function ask(channel: Channel, method: string, params: JsonObject, 
 
 /** POSTs one request; its answer comes on the stream. Errors: what the status says. */
 export async function post({ link, state }: Channel, request: UpstreamRequest, signal: AbortSignal): Promise<void> {
-  const headers = { ...link.headers, ...request.headers, ...sessionHeaders(state) };
-  const response = await send(link.url, { method: "POST", headers, body: request.body, signal, allowInsecure: link.allowInsecure, hops: link.hops });
+  const response = await sendOver(link, { method: "POST", headers: { ...request.headers, ...sessionHeaders(state) }, body: request.body, signal });
   await discard(response);
   if (response.status >= 300) throw statusError(response, link.now()) ?? refusal(response.status);
 }

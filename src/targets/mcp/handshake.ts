@@ -2,12 +2,13 @@ import type { UpstreamSessionState } from "../../model/context.ts";
 import { GatewayError } from "../../model/error.ts";
 import { isObject, type JsonObject, type JsonText } from "../../model/json.ts";
 import { cutBy } from "../../lib/abort.ts";
-import { discard, send } from "../../lib/egress.ts";
+import { discard } from "../../lib/egress.ts";
 import { IMPLEMENTATION } from "../../protocol/identity.ts";
 import { isLegacy, LEGACY } from "../../protocol/revisions.ts";
 import { invalidAnswer, refusal, statusError } from "./errors.ts";
-import type { Link } from "./link.ts";
-import { isOurs, parsed, readMessage } from "./message.ts";
+import { type Link, sendOver } from "./link.ts";
+import { isOurs, type Message, parsed, readMessage } from "./message.ts";
+import { refusalOf, supportedOf } from "./probe.ts";
 import { ACCEPT_BOTH, plainRequest } from "./request.ts";
 import { textsOf } from "./stream.ts";
 import { Watch } from "./watch.ts";
@@ -15,36 +16,37 @@ import { Watch } from "./watch.ts";
 const CLOSE_MS = 5_000;
 const VISIBLE_ASCII = /^[\x21-\x7e]{1,2048}$/;
 
-/** `foreign`: the answer is not that of a legacy server, whose era is then worth another look. */
-export type Opened = { ok: true; state: UpstreamSessionState } | { ok: false; error: GatewayError; foreign: boolean };
+/**
+ * `foreign`: the answer is not that of a legacy server, whose era is then worth another look. `instead`: the newest revision we know of those that the
+ * server named when it refused the one proposed.
+ */
+export type Opened = { ok: true; state: UpstreamSessionState } | { ok: false; error: GatewayError; foreign: boolean; instead?: string };
 
 /**
  * `initialize` and `notifications/initialized` (MCP 2025-11-25, lifecycle) with the newest legacy revision; whatever older one
- * the server answers is taken. Authorization problems and outages are refusals too, but not `foreign`.
+ * the server answers is taken, and one that it names in an error is proposed then. Authorization problems and outages are refusals too, but not `foreign`.
  */
 export async function openSession(link: Link, capabilities: JsonObject, signal: AbortSignal): Promise<Opened> {
-  const params = { protocolVersion: LEGACY[0] ?? "", capabilities, clientInfo: { ...IMPLEMENTATION } };
-  const request = plainRequest("initialize", params, null);
+  const opened = await initialize(link, LEGACY[0] ?? "", capabilities, signal);
+  return opened.ok || opened.instead === undefined ? opened : initialize(link, opened.instead, capabilities, signal);
+}
+
+async function initialize(link: Link, revision: string, capabilities: JsonObject, signal: AbortSignal): Promise<Opened> {
+  const request = plainRequest("initialize", proposal(revision, capabilities), null);
   const watch = new Watch(link, cutBy(signal), { until: link.now() + link.limits.firstByteMs });
   try {
-    const response = await send(link.url, {
-      method: "POST",
-      headers: { ...link.headers, ...request.headers },
-      body: request.body,
-      signal: watch.signal,
-      allowInsecure: link.allowInsecure,
-      hops: link.hops,
-    });
+    const response = await sendOver(link, { method: "POST", headers: request.headers, body: request.body, signal: watch.signal });
     if (response.status !== 200) {
-      await discard(response);
       const failed = statusError(response, link.now());
-      return { ok: false, error: failed ?? refusal(response.status), foreign: failed === null };
+      if (failed) await discard(response);
+      const error = failed ? null : await refusalOf(response, watch.signal);
+      return { ok: false, error: failed ?? refusal(response.status), foreign: failed === null, ...insteadOf(revision, error) };
     }
     const id = response.headers.get("mcp-session-id");
     if (id !== null && !VISIBLE_ASCII.test(id)) return { ok: false, error: invalidAnswer("its session id has characters that are not allowed"), foreign: true };
     for await (const text of textsOf(response, link, watch)) {
       const message = readMessage(text);
-      if (message.kind === "error" && isOurs(message.id, request.id)) return { ok: false, error: invalidAnswer("it refuses to initialize"), foreign: true };
+      if (message.kind === "error" && isOurs(message.id, request.id)) return { ok: false, error: invalidAnswer("it refuses to initialize"), foreign: true, ...insteadOf(revision, message) };
       if (message.kind !== "result" || !isOurs(message.id, request.id)) continue;
       const state = stateOf(id, message.result);
       if (!state) return { ok: false, error: invalidAnswer("it initializes with a protocol version the gateway does not know"), foreign: true };
@@ -60,18 +62,32 @@ export async function openSession(link: Link, capabilities: JsonObject, signal: 
   }
 }
 
+/** Params of `initialize`. */
+export function proposal(revision: string, capabilities: JsonObject): JsonObject {
+  return { protocolVersion: revision, capabilities, clientInfo: { ...IMPLEMENTATION } };
+}
+
+/** What a server that refuses `initialize` wants proposed in its place (MCP 2025-11-25, lifecycle: error handling); null: nothing we know. */
+export function legacyInstead(revision: string, refused: Extract<Message, { kind: "error" }>): string | null {
+  const supported = supportedOf(refused.error);
+  return supported.includes(revision) ? null : (LEGACY.find((known) => supported.includes(known)) ?? null);
+}
+
+function insteadOf(revision: string, refused: Extract<Message, { kind: "error" }> | null): { instead?: string } {
+  const instead = refused && legacyInstead(revision, refused);
+  return instead === null ? {} : { instead };
+}
+
 /** Ends a session at the upstream. 404 and 405 are as good as an end; nothing is reported. */
 export async function closeSession(link: Link, state: UpstreamSessionState): Promise<void> {
   if (state.id === null) return;
-  const headers = { ...link.headers, ...sessionHeaders(state) };
-  await send(link.url, { method: "DELETE", headers, signal: AbortSignal.timeout(CLOSE_MS), allowInsecure: link.allowInsecure, hops: link.hops }).then(discard, ignore);
+  await sendOver(link, { method: "DELETE", headers: sessionHeaders(state), signal: AbortSignal.timeout(CLOSE_MS) }).then(discard, ignore);
 }
 
 /** POSTs a notification or a response; the answer is 202 and says nothing. Throws only when it could not be sent. */
 export async function notify(link: Link, state: UpstreamSessionState, message: JsonText, signal: AbortSignal): Promise<void> {
-  const headers = { ...link.headers, "content-type": "application/json", accept: ACCEPT_BOTH, ...sessionHeaders(state) };
-  const response = await send(link.url, { method: "POST", headers, body: message, signal, allowInsecure: link.allowInsecure, hops: link.hops });
-  await discard(response);
+  const headers = { "content-type": "application/json", accept: ACCEPT_BOTH, ...sessionHeaders(state) };
+  await discard(await sendOver(link, { method: "POST", headers, body: message, signal }));
 }
 
 /** What every request of a session carries; the version header exists since 2025-06-18. */

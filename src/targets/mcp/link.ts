@@ -1,3 +1,4 @@
+import { type EgressOptions, send } from "../../lib/egress.ts";
 import type { CallContext, Platform, RequestGate } from "../../model/context.ts";
 import type { UpstreamEntry } from "../../model/catalog.ts";
 import type { Limits } from "../../model/limits.ts";
@@ -53,6 +54,12 @@ export function plainLink(platform: Platform, url: string, headers: Readonly<Rec
     gate: undefined,
     now: platform.now,
   };
+}
+
+/** Sends a request to the upstream, with the credential of the link. Answers and errors are those of `send` in `lib/egress`. */
+export function sendOver(link: Link, { method, headers, body, signal }: Pick<EgressOptions, "method" | "headers" | "body" | "signal">): Promise<Response> {
+  const { url, allowInsecure, hops } = link;
+  return send(url, { method, headers: { ...link.headers, ...headers }, body, signal, allowInsecure, hops });
 }
 
 /** The origin a secret must have been made for. */

@@ -2,7 +2,7 @@ import type { Platform, UpstreamSessionState } from "../../model/context.ts";
 import { type Challenge, GatewayError } from "../../model/error.ts";
 import { isObject, type JsonObject, type JsonText, type JsonValue } from "../../model/json.ts";
 import { cutBy } from "../../lib/abort.ts";
-import { discard, send } from "../../lib/egress.ts";
+import { discard } from "../../lib/egress.ts";
 import { elementsOf, memberOf } from "../../lib/json.ts";
 import { LISTING_CAPABILITIES } from "../../protocol/extensions.ts";
 import { headerParamsOf } from "../../protocol/headers.ts";
@@ -10,7 +10,7 @@ import { METHOD_NOT_FOUND } from "../../protocol/jsonrpc.ts";
 import { ask as askChannel, type Channel, mayBeChannel, openChannel } from "./channel.ts";
 import { invalidAnswer, refusal, statusError } from "./errors.ts";
 import { closeSession, openSession, sessionHeaders } from "./handshake.ts";
-import { type Link, plainLink } from "./link.ts";
+import { type Link, plainLink, sendOver } from "./link.ts";
 import { isOurs, type Message, parsed, readMessage, unbatched } from "./message.ts";
 import { discover, refusalOf } from "./probe.ts";
 import { plainRequest } from "./request.ts";
@@ -178,10 +178,10 @@ async function* entriesOf(link: Link, speaking: Speaking, kind: Kind, signal: Ab
 async function ask(link: Link, speaking: Speaking, method: string, params: JsonObject, signal: AbortSignal): Promise<JsonText | null> {
   if (speaking.era === "channel") return resultOf(await askChannel(speaking.channel, method, params, signal), method);
   const request = plainRequest(method, params, speaking.era === "modern" ? speaking.revision : null);
-  const headers = { ...link.headers, ...request.headers, ...(speaking.era === "legacy" ? sessionHeaders(speaking.state) : {}) };
+  const headers = { ...request.headers, ...(speaking.era === "legacy" ? sessionHeaders(speaking.state) : {}) };
   const watch = new Watch(link, cutBy(signal), { until: link.now() + link.limits.totalMs });
   try {
-    const response = await send(link.url, { method: "POST", headers, body: request.body, signal: watch.signal, allowInsecure: link.allowInsecure, hops: link.hops });
+    const response = await sendOver(link, { method: "POST", headers, body: request.body, signal: watch.signal });
     if (response.status !== 200) {
       const failed = statusError(response, link.now());
       const error = failed ? null : await refusalOf(response, watch.signal);

@@ -1,5 +1,5 @@
 import { cutBy } from "../../lib/abort.ts";
-import { discard, send } from "../../lib/egress.ts";
+import { discard } from "../../lib/egress.ts";
 import type { UpstreamSessionState } from "../../model/context.ts";
 import { GatewayError } from "../../model/error.ts";
 import type { JsonText } from "../../model/json.ts";
@@ -7,7 +7,7 @@ import { isObject } from "../../model/json.ts";
 import { type Channel, foreign, openChannel } from "./channel.ts";
 import { statusError } from "./errors.ts";
 import { sessionHeaders } from "./handshake.ts";
-import type { Link } from "./link.ts";
+import { type Link, sendOver } from "./link.ts";
 import { isOurs, parsed, readMessage, unbatched } from "./message.ts";
 import { declineRequest, type Question } from "./question.ts";
 import { plainRequest } from "./request.ts";
@@ -42,7 +42,7 @@ export async function listenModern(link: Link, revision: string, wanted: Wanted,
   const lists = wanted.lists && { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true };
   const resources = wanted.uris.length > 0 && { resourceSubscriptions: wanted.uris };
   const { id, headers, body } = plainRequest("subscriptions/listen", { notifications: { ...lists, ...resources } }, revision);
-  return follow(link, { method: "POST", headers: { ...link.headers, ...headers }, body }, signal, async (texts) => {
+  return follow(link, { method: "POST", headers, body }, signal, async (texts) => {
     await ears.opened();
     for await (const text of texts) {
       const message = readMessage(text);
@@ -56,7 +56,7 @@ export async function listenModern(link: Link, revision: string, wanted: Wanted,
 
 /** The GET stream of a session with a legacy upstream, taken up at `position` if the last one left an event id (MCP 2025-11-25, resumability). */
 export async function listenLegacy(link: Link, state: UpstreamSessionState, position: StreamPosition, signal: AbortSignal, ears: Ears): Promise<StreamEnd> {
-  const headers: Record<string, string> = { ...link.headers, accept: "text/event-stream", ...sessionHeaders(state) };
+  const headers: Record<string, string> = { accept: "text/event-stream", ...sessionHeaders(state) };
   if (position.lastEventId !== null) headers["last-event-id"] = position.lastEventId;
   const read = async (texts: AsyncGenerator<JsonText, void>): Promise<StreamEnd> => {
     await ears.opened();
@@ -101,7 +101,7 @@ async function follow(
 ): Promise<StreamEnd> {
   const watch = new Watch(link, cutBy(signal), { until: link.now() + link.limits.totalMs });
   try {
-    const response = await send(link.url, { ...request, signal: watch.signal, allowInsecure: link.allowInsecure, hops: link.hops });
+    const response = await sendOver(link, { ...request, signal: watch.signal });
     if (response.status === 200) return await read(textsOf(response, link, watch, position));
     await discard(response);
     const { status } = response;

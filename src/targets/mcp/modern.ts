@@ -3,13 +3,13 @@ import type { HeaderParam } from "../../model/catalog.ts";
 import type { CallContext } from "../../model/context.ts";
 import { GatewayError } from "../../model/error.ts";
 import { isObject, type JsonObject, type JsonText } from "../../model/json.ts";
-import { discard, send } from "../../lib/egress.ts";
+import { discard } from "../../lib/egress.ts";
 import { TASKS } from "../../protocol/capabilities.ts";
 import { carriedExtensions } from "../../protocol/extensions.ts";
 import { HEADER_MISMATCH, METHOD_NOT_FOUND, MISSING_CAPABILITY, UNSUPPORTED_VERSION } from "../../protocol/jsonrpc.ts";
 import { type Attempt, type Attempting, end, passedOn, unreached } from "./attempt.ts";
 import { invalidAnswer, refusal, statusError } from "./errors.ts";
-import type { Link } from "./link.ts";
+import { type Link, sendOver } from "./link.ts";
 import { isOurs, type Message, parsed, readMessage } from "./message.ts";
 import { errorOutcome, resultOutcome } from "./outcome.ts";
 import { refusalOf } from "./probe.ts";
@@ -35,7 +35,8 @@ export async function* tryModern(call: Call, ctx: CallContext, { link, name, rev
   const leave = entered instanceof Promise ? await entered : entered;
   const watch = new Watch(link, ctx, { until });
   try {
-    const response = await post(link, request, watch.signal).catch(unreached);
+    const sent = sendOver(link, { method: "POST", headers: request.headers, body: request.body, signal: watch.signal });
+    const response = await sent.catch(unreached);
     if (!(response instanceof Response)) return response;
     if (response.status !== 200) return await refused(response, request, call, ctx, watch, tasks);
     for await (const text of textsOf(response, link, watch)) {
@@ -53,11 +54,6 @@ export async function* tryModern(call: Call, ctx: CallContext, { link, name, rev
     leave?.();
     watch.close();
   }
-}
-
-function post(link: Link, request: UpstreamRequest, signal: AbortSignal): Promise<Response> {
-  const headers = { ...link.headers, ...request.headers };
-  return send(link.url, { method: "POST", headers, body: request.body, signal, allowInsecure: link.allowInsecure, hops: link.hops });
 }
 
 /** An answer that is not 200: a status that speaks for itself, an error in the body, or a server of the other era. */

@@ -1,12 +1,12 @@
 import { GatewayError } from "../../model/error.ts";
 import { isObject, type JsonObject, type JsonValue } from "../../model/json.ts";
 import { cutBy } from "../../lib/abort.ts";
-import { discard, readText, send } from "../../lib/egress.ts";
+import { discard, readText } from "../../lib/egress.ts";
 import { HEADER_MISMATCH, MISSING_CAPABILITY, UNSUPPORTED_VERSION } from "../../protocol/jsonrpc.ts";
 import { isLegacy, isModern, MODERN } from "../../protocol/revisions.ts";
 import type { Discovery } from "./eras.ts";
 import { invalidAnswer, statusError } from "./errors.ts";
-import type { Link } from "./link.ts";
+import { type Link, sendOver } from "./link.ts";
 import { isOurs, type Message, parsed, readMessage } from "./message.ts";
 import { plainRequest } from "./request.ts";
 import { mediaTypeOf, textsOf } from "./stream.ts";
@@ -34,14 +34,7 @@ async function ask(link: Link, revision: string, signal: AbortSignal): Promise<D
   const request = plainRequest("server/discover", {}, revision);
   const watch = new Watch(link, cutBy(signal), { until: link.now() + link.limits.firstByteMs });
   try {
-    const response = await send(link.url, {
-      method: "POST",
-      headers: { ...link.headers, ...request.headers },
-      body: request.body,
-      signal: watch.signal,
-      allowInsecure: link.allowInsecure,
-      hops: link.hops,
-    });
+    const response = await sendOver(link, { method: "POST", headers: request.headers, body: request.body, signal: watch.signal });
     const failed = statusError(response, link.now());
     if (failed) {
       await discard(response);
