@@ -64,19 +64,27 @@ export function ratios(rates: Rates, ours: ShotName, theirs: ShotName): number[]
   return (rates.get(ours) ?? []).map((rate, round) => rate / (below[round] ?? Number.NaN));
 }
 
-/** Milliseconds that the gateway adds at 200 calls a second, a value a round: at the median and at the 99th percentile. */
-export async function added(stage: Stage, note: (line: string) => void): Promise<{ p50: number[]; p99: number[] }> {
-  const p50: number[] = [];
-  const p99: number[] = [];
+/** Milliseconds, a value a round. */
+export interface Added {
+  p50: number[];
+  p99: number[];
+}
+
+/** What the gateway, and what the plain proxy, adds to a call at 200 calls a second: at the median and at the 99th percentile. */
+export async function added(stage: Stage, note: (line: string) => void): Promise<{ gateway: Added; proxy: Added }> {
+  const gateway: Added = { p50: [], p99: [] };
+  const proxy: Added = { p50: [], p99: [] };
   for (let round = 0; round <= ROUNDS; round++) {
     const direct = await paced(stage.shots.direct, 200, 5);
-    const through = await paced(stage.shots.small, 200, 5);
+    const [through, proxied] = [await paced(stage.shots.small, 200, 5), await paced(stage.shots.proxySmall, 200, 5)];
     if (round === 0) continue;
-    p50.push(percentile(through, 0.5) - percentile(direct, 0.5));
-    p99.push(percentile(through, 0.99) - percentile(direct, 0.99));
-    note(`round ${round}/${ROUNDS}  added latency  p50 ${p50.at(-1)?.toFixed(2)} ms  p99 ${p99.at(-1)?.toFixed(2)} ms`);
+    for (const [to, taken] of [[gateway, through], [proxy, proxied]] as const) {
+      to.p50.push(percentile(taken, 0.5) - percentile(direct, 0.5));
+      to.p99.push(percentile(taken, 0.99) - percentile(direct, 0.99));
+    }
+    note(`round ${round}/${ROUNDS}  added latency  p50 ${gateway.p50.at(-1)?.toFixed(2)} ms  p99 ${gateway.p99.at(-1)?.toFixed(2)} ms  (plain proxy ${proxy.p50.at(-1)?.toFixed(2)}, ${proxy.p99.at(-1)?.toFixed(2)})`);
   }
-  return { p50, p99 };
+  return { gateway, proxy };
 }
 
 /** The audit table, which must come to hold every call that was answered. Calls under way at the end of a round are accepted too, so it may hold more. */

@@ -20,7 +20,7 @@ export function ratioRow(name: string, ratios: readonly number[], goal: number |
 }
 
 /** Time or size: the less the better. */
-export function costRow(name: string, values: readonly number[], unit: Exclude<Row["unit"], "×">, goal: number): Row {
+export function costRow(name: string, values: readonly number[], unit: Exclude<Row["unit"], "×">, goal: number | null): Row {
   return { case: name, ...spread(values), unit, goal, required: goal };
 }
 

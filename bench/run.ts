@@ -37,6 +37,7 @@ const CONTROL: Comparison = { name: "control: the same build twice", ours: "cont
 const ORDER: readonly ShotName[] = ["bare", "agents", "sdk", "legacy", "echo", "hono", "control", "rows", "honoRows", "small", "proxySmall", "large", "proxyLarge", "list", "honoList", "inObject", "inWorker"];
 
 const LATENCY = ["added latency at 200 calls/s, p50", "added latency at 200 calls/s, p99"] as const;
+const PROXY_LATENCY = ["added latency of the plain proxy, p50", "added latency of the plain proxy, p99"] as const;
 const LOOKUP = "10,000-tool catalog: look-up and decision";
 const BUNDLE = ["bundle, gzip: what an MCP request evaluates", "bundle, gzip: the whole"] as const;
 const COLD = "cold start: CPU of module evaluation";
@@ -56,8 +57,9 @@ async function loadRows(): Promise<Row[]> {
   try {
     const rows = wanted.length === 0 ? [] : await compared(stage, wanted);
     if (!latency) return rows;
-    const { p50, p99 } = await added(stage, note);
-    return [...rows, costRow(LATENCY[0], p50, "ms", 0.6), costRow(LATENCY[1], p99, "ms", 3)].filter((row) => row.goal === null || wants(row.case));
+    const { gateway, proxy } = await added(stage, note);
+    const ours = [costRow(LATENCY[0], gateway.p50, "ms", 0.6), costRow(LATENCY[1], gateway.p99, "ms", 3)].filter((row) => wants(row.case));
+    return [...rows, ...ours, costRow(PROXY_LATENCY[0], proxy.p50, "ms", null), costRow(PROXY_LATENCY[1], proxy.p99, "ms", null)];
   } finally {
     await stage.stop();
   }
