@@ -18,7 +18,7 @@ export function callCommand(program: Command, io: Io): void {
   addCall(program.command("call"), io);
 }
 
-/** `causeway call` and `causeway tools call`: one tool call as any MCP client makes it, progress on stderr. */
+/** `causeway call` and `causeway tools call`: one tool call as every MCP client makes it, progress on stderr. */
 export function addCall(command: Command, io: Io): void {
   command
     .description("call a tool over MCP: `call orders-report top=3`; exit code 1 when the tool reports an error")

@@ -9,7 +9,7 @@ import type { Answer, SqlRequest } from "./wire.ts";
 export type Execute = (request: SqlRequest, signal: AbortSignal) => Promise<Answer>;
 
 export interface EndpointAddress {
-  /** Wished for; another one when it is taken. 0: any. */
+  /** Wished for; another one when it is taken. 0: one that is free. */
   port: number;
   password: string;
 }

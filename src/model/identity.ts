@@ -33,7 +33,7 @@ export interface Principal {
   role: Role | null;
   scopes: readonly Scope[];
   readOnly: boolean;
-  /** The only toolset this credential may use; null: any endpoint of the workspace. */
+  /** The only toolset this credential may use; null: every endpoint of the workspace. */
   toolset: string | null;
   /** Unix milliseconds; null: no end. */
   expiresAt: number | null;

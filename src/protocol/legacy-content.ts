@@ -26,9 +26,8 @@ export function legacyMessages(revision: string, messages: JsonText): JsonText {
   return changed.every((message, at) => message === elements[at]) ? messages : `[${changed.join(",")}]`;
 }
 
-/** The messages of `sampling/createMessage`: before 2025-11-25 each holds one block (client features, sampling), so one with several becomes several. */
+/** The messages of `sampling/createMessage` for a revision before 2025-11-25: each holds one block (client features, sampling), so one with several becomes several. */
 export function legacyPrompted(revision: string, messages: JsonText): JsonText {
-  if (revision >= "2025-11-25") return messages;
   const single = (message: JsonText) => elementsOf(memberOf(message, "content") ?? "")?.map((content) => editObject(message, { set: { content } })) ?? [message];
   return legacyMessages(revision, `[${(elementsOf(messages) ?? []).flatMap(single).join(",")}]`);
 }

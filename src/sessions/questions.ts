@@ -8,7 +8,9 @@ import { legacyPrompted } from "../protocol/legacy-content.ts";
  */
 export function legacyQuestion({ method, params }: InputRequest, revision: string, elicitationId: string): { method: string; params: JsonObject } | null {
   const asked = params ?? {};
-  if (method === "sampling/createMessage") return { method, params: { ...asked, messages: JSON.parse(legacyPrompted(revision, JSON.stringify(asked["messages"] ?? []))) } };
+  if (method === "sampling/createMessage" && asked["messages"] !== undefined && revision < "2025-11-25") {
+    return { method, params: { ...asked, messages: JSON.parse(legacyPrompted(revision, JSON.stringify(asked["messages"]))) } };
+  }
   if (method !== "elicitation/create") return { method, params: asked };
   if (revision < "2025-06-18") return null;
   if (revision >= "2025-11-25") return { method, params: asked["mode"] === "url" ? { ...asked, elicitationId } : asked };

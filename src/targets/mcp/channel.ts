@@ -1,5 +1,4 @@
 import { discard } from "../../lib/egress.ts";
-import { elementsOf } from "../../lib/json.ts";
 import type { UpstreamSessionState } from "../../model/context.ts";
 import { GatewayError } from "../../model/error.ts";
 import type { JsonObject, JsonText } from "../../model/json.ts";
@@ -8,7 +7,7 @@ import type { SseEvent } from "../../protocol/sse.ts";
 import { invalidAnswer, refusal, statusError } from "./errors.ts";
 import { legacyInstead, notify, proposal, sessionHeaders, stateOf } from "./handshake.ts";
 import { type Link, originOf, sendOver } from "./link.ts";
-import { isOurs, type Message, readMessage } from "./message.ts";
+import { isOurs, type Message, readMessage, unbatched } from "./message.ts";
 import { plainRequest, type UpstreamRequest } from "./request.ts";
 import { eventsOf, mediaTypeOf } from "./stream.ts";
 import type { Watch } from "./watch.ts";
@@ -22,6 +21,8 @@ export interface Channel {
   texts: AsyncGenerator<JsonText, void>;
 }
 
+/** The revision that HTTP+SSE belongs to. */
+const TRANSPORT = "2024-11-05";
 /** Statuses by which a server says that it takes no POST there (MCP 2025-11-25, transports: backwards compatibility). */
 const NO_POST: readonly unknown[] = [400, 404, 405];
 
@@ -96,7 +97,7 @@ async function endpointIn(events: AsyncGenerator<SseEvent, void>, url: string): 
   return endpoint;
 }
 
-/** This transport is older than the revision that took batches away again. */
+/** Batches whatever revision is spoken: the transport is older than the one that took them away again. */
 async function* messagesIn(events: AsyncGenerator<SseEvent, void>): AsyncGenerator<JsonText, void> {
-  for await (const { event, data } of events) if (event === "message" && data !== "") yield* elementsOf(data) ?? [data];
+  for await (const { event, data } of events) if (event === "message" && data !== "") yield* unbatched(data, TRANSPORT);
 }

@@ -20,7 +20,7 @@ const VISIBLE_ASCII = /^[\x21-\x7e]{1,2048}$/;
  * `foreign`: the answer is not that of a legacy server, whose era is then worth another look. `instead`: the newest revision we know of those that the
  * server named when it refused the one proposed.
  */
-export type Opened = { ok: true; state: UpstreamSessionState } | { ok: false; error: GatewayError; foreign: boolean; instead?: string };
+export type Opened = { ok: true; state: UpstreamSessionState } | { ok: false; error: GatewayError; foreign: boolean; instead?: string | null };
 
 /**
  * `initialize` and `notifications/initialized` (MCP 2025-11-25, lifecycle) with the newest legacy revision; whatever older one
@@ -28,7 +28,7 @@ export type Opened = { ok: true; state: UpstreamSessionState } | { ok: false; er
  */
 export async function openSession(link: Link, capabilities: JsonObject, signal: AbortSignal): Promise<Opened> {
   const opened = await initialize(link, LEGACY[0] ?? "", capabilities, signal);
-  return opened.ok || opened.instead === undefined ? opened : initialize(link, opened.instead, capabilities, signal);
+  return opened.ok || !opened.instead ? opened : initialize(link, opened.instead, capabilities, signal);
 }
 
 async function initialize(link: Link, revision: string, capabilities: JsonObject, signal: AbortSignal): Promise<Opened> {
@@ -40,13 +40,13 @@ async function initialize(link: Link, revision: string, capabilities: JsonObject
       const failed = statusError(response, link.now());
       if (failed) await discard(response);
       const error = failed ? null : await refusalOf(response, watch.signal);
-      return { ok: false, error: failed ?? refusal(response.status), foreign: failed === null, ...insteadOf(revision, error) };
+      return { ok: false, error: failed ?? refusal(response.status), foreign: failed === null, instead: error && legacyInstead(revision, error) };
     }
     const id = response.headers.get("mcp-session-id");
     if (id !== null && !VISIBLE_ASCII.test(id)) return { ok: false, error: invalidAnswer("its session id has characters that are not allowed"), foreign: true };
     for await (const text of textsOf(response, link, watch)) {
       const message = readMessage(text);
-      if (message.kind === "error" && isOurs(message.id, request.id)) return { ok: false, error: invalidAnswer("it refuses to initialize"), foreign: true, ...insteadOf(revision, message) };
+      if (message.kind === "error" && isOurs(message.id, request.id)) return { ok: false, error: invalidAnswer("it refuses to initialize"), foreign: true, instead: legacyInstead(revision, message) };
       if (message.kind !== "result" || !isOurs(message.id, request.id)) continue;
       const state = stateOf(id, message.result);
       if (!state) return { ok: false, error: invalidAnswer("it initializes with a protocol version the gateway does not know"), foreign: true };
@@ -71,11 +71,6 @@ export function proposal(revision: string, capabilities: JsonObject): JsonObject
 export function legacyInstead(revision: string, refused: Extract<Message, { kind: "error" }>): string | null {
   const supported = supportedOf(refused.error);
   return supported.includes(revision) ? null : (LEGACY.find((known) => supported.includes(known)) ?? null);
-}
-
-function insteadOf(revision: string, refused: Extract<Message, { kind: "error" }> | null): { instead?: string } {
-  const instead = refused && legacyInstead(revision, refused);
-  return instead === null ? {} : { instead };
 }
 
 /** Ends a session at the upstream. 404 and 405 are as good as an end; nothing is reported. */
