@@ -1,7 +1,7 @@
 import type { Builtin } from "../src/model/context.ts";
 import { createWorker } from "../src/worker.ts";
 
-export { Authority, Hub, Once, Session, Task, UpstreamSession } from "../src/worker.ts";
+export { Authority, Hub, Once, Run, Session, Task, UpstreamSession } from "../src/worker.ts";
 
 /** The gateway as deployed, with the builtins that the benchmark calls. */
 const echo: Builtin = {

@@ -1,6 +1,7 @@
 import type { AuditBatch, AuthorityApi, Builtin, HubApi, OnceApi, Platform, SessionApi, TaskApi, UpstreamSessionApi } from "./model/context.ts";
 import { GatewayError } from "./model/error.ts";
 import { limitsWith } from "./model/limits.ts";
+import type { RunApi } from "./model/run.ts";
 
 /** A Durable Object namespace, narrowed to how it is used: an object is reached by a name that we made or verified. */
 interface Objects<Api> {
@@ -15,6 +16,7 @@ export interface Env {
   UPSTREAM_SESSION: Objects<UpstreamSessionApi>;
   ONCE: Objects<OnceApi>;
   TASK: Objects<TaskApi>;
+  RUN: Objects<RunApi>;
   CATALOG: KVNamespace;
   STORE: R2Bucket;
   AUDIT: Queue<AuditBatch>;
@@ -54,6 +56,7 @@ export function platformOf(env: Env, builtins: ReadonlyMap<string, Builtin> = ne
     upstreamSession: (name) => env.UPSTREAM_SESSION.getByName(name),
     once: (name) => env.ONCE.getByName(name),
     task: (name) => env.TASK.getByName(name),
+    run: (id) => env.RUN.getByName(id),
     builtins,
     now: Date.now,
   };

@@ -5,13 +5,14 @@ import { Once } from "./idempotency/once.ts";
 import type { AuditBatch, Builtin } from "./model/context.ts";
 import { renderError } from "./http/errors.ts";
 import { type Env, platformOf } from "./platform.ts";
+import { Run } from "./runs/run.ts";
 import { Session } from "./sessions/session.ts";
 import { UpstreamSession } from "./sessions/upstream-session.ts";
 import { Hub } from "./subscriptions/hub.ts";
 import { Task } from "./tasks/task.ts";
 import { WAITER } from "./tasks/wait.ts";
 
-export { Authority, Hub, Once, Session, Task, UpstreamSession };
+export { Authority, Hub, Once, Run, Session, Task, UpstreamSession };
 
 /** The Worker with these builtins besides the gateway's own; those that run as tasks need a Task object that has them too. Platform and routes are made once an isolate, on its first event. */
 export function createWorker(builtins: ReadonlyMap<string, Builtin>): ExportedHandler<Env, AuditBatch> {

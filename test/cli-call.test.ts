@@ -60,7 +60,7 @@ async function causeway(...args: string[]): Promise<{ code: number; out: string;
     err: (text) => void err.push(text),
     env: { CAUSEWAY_URL: origin, CAUSEWAY_TOKEN: "secret-token", CAUSEWAY_WORKSPACE: "acme" },
     cwd: mkdtempSync(`${tmpdir()}/causeway-call-`),
-    stdin: async () => "", input: async function* () {},
+    stdin: async () => "", input: async function* () {}, prompt: null,
   });
   return { code, out: out.join("\n"), err: err.join("\n") };
 }

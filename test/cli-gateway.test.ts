@@ -18,6 +18,43 @@ flow:
     - { id: said, type: transform, value: "{% 'you said ' & $input.word %}" }
 `;
 
+const ASKING = `
+slug: asking
+name: Asking
+description: Asks how often
+inputSchema: { type: object }
+flow:
+  nodes:
+    - id: q
+      type: ask
+      message: How often?
+      onDecline: continue
+      schema: { type: object, properties: { times: { type: integer, title: Times }, pace: { type: string, enum: [slow, fast] } }, required: [times] }
+  output: "{% $steps.q %}"
+`;
+
+test("a call that asks: a terminal is asked, --accept agrees beforehand, and without either it is said what to do", async () => {
+  const gateway = await sharedGateway();
+  const { endpoint, token } = await gateway.createWorkspace().then(async (workspace) => {
+    await workspace.api("PUT", "/agents/asking", ASKING);
+    return workspace;
+  });
+  const questions: string[] = [];
+  async function call(words: string[], typed: string[] | null): Promise<{ code: number; out: string; err: string }> {
+    const lines: Record<"out" | "err", string[]> = { out: [], err: [] };
+    const prompt = typed && ((question: string) => (questions.push(question), Promise.resolve(typed.shift() ?? "")));
+    const env = { CAUSEWAY_URL: endpoint, CAUSEWAY_TOKEN: token };
+    const code = await run(["call", "asking", ...words], { out: (line) => void lines.out.push(line), err: (line) => void lines.err.push(line), env, cwd: tmpdir(), stdin: async () => "", input: async function* () {}, prompt });
+    return { code, out: lines.out.join("\n"), err: lines.err.join("\n") };
+  }
+  expect(await call([], ["3", "", "y"])).toEqual({ code: 0, out: `{"action":"accept","content":{"times":3}}`, err: expect.stringContaining("How often?") });
+  expect(questions).toEqual(["Times:", "pace (slow, fast), or nothing:", "Send this? [y/N]"]);
+  expect(await call([], ["3", "slow", "no"])).toMatchObject({ code: 0, out: '{"action":"decline","content":null}' });
+  expect(await call(["--accept", "times=2", "pace=fast"], null)).toMatchObject({ code: 0, out: '{"action":"accept","content":{"times":2,"pace":"fast"}}' });
+  expect(await call([], null)).toMatchObject({ code: 1, err: expect.stringContaining("asking: it asks a person: call it in a terminal, or with --accept") });
+  expect(await call(["--accept", "times=often"], null)).toMatchObject({ code: 1, err: expect.stringContaining("times: ") });
+}, 60_000);
+
 test("from a new workspace to a called upstream tool, an agent, its trace, and back a version", async () => {
   const { origin, operatorToken } = await sharedGateway();
   const upstream = await start();
@@ -33,7 +70,7 @@ test("from a new workspace to a called upstream tool, an agent, its trace, and b
   }
   async function causeway(...args: string[]): Promise<{ code: number; out: string; err: string }> {
     const lines: Record<"out" | "err", string[]> = { out: [], err: [] };
-    const code = await run(args, { out: (line) => void lines.out.push(line), err: (line) => void lines.err.push(line), env, cwd, stdin: async () => "", input: async function* () {} });
+    const code = await run(args, { out: (line) => void lines.out.push(line), err: (line) => void lines.err.push(line), env, cwd, stdin: async () => "", input: async function* () {}, prompt: null });
     return { code, out: lines.out.join("\n"), err: lines.err.join("\n") };
   }
 

@@ -66,7 +66,7 @@ async function causeway(line: string | string[], options: Options = {}): Promise
     err: (text) => void err.push(text),
     env: options.env ?? { CAUSEWAY_URL: origin, CAUSEWAY_TOKEN: "secret-token", CAUSEWAY_WORKSPACE: "acme" },
     cwd: options.cwd ?? emptyFolder(),
-    stdin: async () => options.stdin ?? "", input: async function* () {},
+    stdin: async () => options.stdin ?? "", input: async function* () {}, prompt: null,
   });
   return { code, out: out.join("\n"), err: err.join("\n") };
 }

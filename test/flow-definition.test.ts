@@ -36,7 +36,7 @@ test.each(examples)("examples/%s can be applied as it is", async (file) => {
 
 test.each<[string, string, string, string | RegExp]>([
   // what is wrong, node, field, message — the nodes are below
-  ["an unknown type", "a", "type", "known are sql, http, transform, tool, emit"],
+  ["an unknown type", "a", "type", "known are sql, http, transform, tool, ask, emit"],
   ["a field that no node has", "a", "foo", "is not a known field"],
   ["a missing field", "a", "query", "is missing"],
   ["a node without an id", "nodes.1", "id", "is missing"],
@@ -71,6 +71,13 @@ test.each<[string, string, string, string | RegExp]>([
   ["a URL that is none", "a", "url", "must be an http(s) URL"],
   ["a value in a URL that path lacks", "a", "url", "path has no id"],
   ["a value in path that the URL lacks", "a", "url", "has no {od} for path.od"],
+  ["a question without words", "a", "message", "is missing"],
+  ["a question for each item", "a", "forEach", "is not a known field"],
+  ["a question that is asked again", "a", "retry", "is not a known field"],
+  ["a form with a list of objects", "a", "schema", "properties.x.type: must be a field of type string, number, integer, boolean or array"],
+  ["a form that wants what it does not have", "a", "schema", "required: there is no property y"],
+  ["a form that is no object", "a", "schema", "must be an expression"],
+  ["another way to take a refusal", "a", "onDecline", /fail/],
 ])("%s: told by node and field", async (what, node, field, message) => {
   const found = await problemsOf(agent(WRONG[what] ?? ""));
   expect(found.filter((problem) => problem.node === node && problem.field === field).map((problem) => problem.message)).toEqual([
@@ -113,6 +120,13 @@ const WRONG: Record<string, string> = {
   "a value in a URL's query": '[{id: a, type: http, url: "https://example.com/?q={id}", path: {id: x}}]',
   "a URL that is none": "[{id: a, type: http, url: example.com/x}]",
   "a value in a URL that path lacks": '[{id: a, type: http, url: "https://example.com/{id}"}]',
+  "a question without words": "[{id: a, type: ask}]",
+  "a question for each item": "[{id: a, type: ask, message: M, forEach: {items: [1]}}]",
+  "a question that is asked again": "[{id: a, type: ask, message: M, retry: {attempts: 2}}]",
+  "a form with a list of objects": "[{id: a, type: ask, message: M, schema: {type: object, properties: {x: {type: object}}}}]",
+  "a form that wants what it does not have": "[{id: a, type: ask, message: M, schema: {type: object, properties: {x: {type: string}}, required: [y]}}]",
+  "a form that is no object": "[{id: a, type: ask, message: M, schema: x}]",
+  "another way to take a refusal": "[{id: a, type: ask, message: M, onDecline: retry}]",
   "a value in path that the URL lacks": '[{id: a, type: http, url: "https://example.com/{id}", path: {id: 1, od: 2}}]',
 };
 

@@ -1,9 +1,10 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { compile } from "../src/flows/compile.ts";
 import { parseDefinition } from "../src/flows/definition.ts";
 import type { Flow } from "../src/flows/flow.ts";
-import { outcomeOf } from "../src/flows/result.ts";
+import type { Journal } from "../src/flows/journal.ts";
+import { type Ended, outcomeOf } from "../src/flows/result.ts";
 import { runFlow, type FlowEnd, type RunStart } from "../src/flows/run.ts";
 import type { HttpAnswer, HttpRequest, Outside, Statement } from "../src/flows/task.ts";
 import type { Notification, Outcome } from "../src/model/call.ts";
@@ -96,7 +97,7 @@ class Running {
 
   constructor(flow: Flow, outside: Outside, more: Partial<RunStart> = {}) {
     const record = (node: NodeRecord) => this.records.push(node);
-    this.reply = runFlow(flow, { id: "run_1", input: {}, ctx: {}, outside, limits: DEFAULT_LIMITS, signal: this.stop.signal, deadline: 1_000_000, progress: true, record, ...more });
+    this.reply = runFlow(flow, { id: "run_1", input: {}, ctx: {}, outside, limits: DEFAULT_LIMITS, signal: this.stop.signal, deadline: 1_000_000, progress: true, canAsk: false, resume: null, record, ...more });
     this.end = this.#read();
   }
 
@@ -111,6 +112,12 @@ class Running {
   status(): Record<string, string> {
     return Object.fromEntries(this.records.map(({ node, status }) => [node, status]));
   }
+}
+
+/** The end of a run that asks nothing. */
+function over(end: FlowEnd): Ended {
+  if (end.status === "waiting") throw new TypeError("the run waits");
+  return end;
 }
 
 /** Lets everything go on that needs nobody but itself. */
@@ -273,7 +280,7 @@ test("a reader that leaves between two notifications stops the run, which is sti
   const records: NodeRecord[] = [];
   const flow = flowOf(`[{id: say, type: emit, message: hello}, ${sql("work")}, ${sql("later", "needs: [work]")}]`);
   const signal = new AbortController().signal;
-  const reply = runFlow(flow, { id: "run_1", input: {}, ctx: {}, outside: world, limits: DEFAULT_LIMITS, signal, deadline: 9e9, progress: true, record: (node) => records.push(node) });
+  const reply = runFlow(flow, { id: "run_1", input: {}, ctx: {}, outside: world, limits: DEFAULT_LIMITS, signal, deadline: 9e9, progress: true, canAsk: false, resume: null, record: (node) => records.push(node) });
   expect(await reply.next()).toMatchObject({ done: false });
   await settle();
   await reply.return({ status: "cancelled", error: new GatewayError("cancelled", "") });
@@ -289,7 +296,7 @@ test("the first failure names its node, stops the others, and leaves a whole tra
   world.pending("good").answer([{ n: 1 }]);
   await settle();
   world.pending("bad").fail(new GatewayError("upstream", "the database refused the statement"));
-  const end = await run.end;
+  const end = over(await run.end);
   expect(run.status()).toEqual({ good: "completed", bad: "failed", slow: "cancelled" });
   expect(run.records[0]).toMatchObject({ type: "sql", attempts: 1, startedAt: 1_000, finishedAt: 1_000, input: "{}", output: '{"rows":[{"n":1}],"rowCount":1}', error: null });
   expect(run.records[1]).toMatchObject({ error: { code: "upstream", message: "the database refused the statement" } });
@@ -415,4 +422,75 @@ test.each<[JsonValue, boolean, object]>([
   const flow = { ...flowOf("[{id: a, type: emit}]"), structured };
   const outcome = outcomeOf(flow, { status: "completed", output }, "run_1");
   expect(outcome.type === "complete" && JSON.parse(outcome.result)).toEqual({ ...result, _meta: { "causeway/run": "run_1" } });
+});
+
+describe("a flow that asks", () => {
+  const ASKS = `[${sql("before")}, {id: consent, type: ask, needs: [before], message: "{% 'Change ' & $steps.before.rows[0].n & '?' %}"}, ${sql("beside")}, ${sql("after", "needs: [consent]")}]`;
+  const world = () => Object.assign(new World(), { database: () => [{ n: 1 }] });
+
+  async function asked(flow: Flow, outside: World): Promise<Journal> {
+    const end = await new Running(flow, outside, { canAsk: true }).end;
+    if (end.status !== "waiting") throw new TypeError(`the run does not wait: ${JSON.stringify(end)}`);
+    return end.journal;
+  }
+
+  test("does all that needs no answer, then waits; taken up again, it goes on from there and runs nothing twice", async () => {
+    const outside = world();
+    const first = new Running(flowOf(ASKS), outside, { canAsk: true });
+    const end = await first.end;
+    expect(end).toMatchObject({ status: "waiting", journal: { asked: { consent: { question: { method: "elicitation/create", params: { mode: "form", message: "Change 1?" } } } } } });
+    expect(first.status()).toEqual({ before: "completed", beside: "completed", consent: "waiting" });
+    expect(first.records.at(-1)).toMatchObject({ node: "consent", finishedAt: null });
+    const kept: Journal = end.status === "waiting" ? JSON.parse(JSON.stringify(end.journal)) : {};
+    outside.time = 9_000;
+    const second = new Running(flowOf(ASKS), outside, { canAsk: true, resume: { journal: kept, answers: { consent: { action: "accept", content: {} } } } });
+    expect(await second.end).toMatchObject({ status: "completed", output: { rows: [{ n: 1 }] } });
+    expect(second.records.map(({ node, status, startedAt }) => [node, status, startedAt])).toEqual([["consent", "completed", 1_000], ["after", "completed", 9_000]]);
+    expect(outside.started()).toEqual(["before", "beside", "after"].map((id) => expect.stringContaining(id)));
+  });
+
+  test.each(["decline", "cancel"] as const)("ends when the person does not agree (%s), and nothing behind the question runs", async (action) => {
+    const outside = world();
+    const journal = await asked(flowOf(ASKS), outside);
+    const before = outside.queries.length;
+    const run = new Running(flowOf(ASKS), outside, { canAsk: true, resume: { journal, answers: { consent: { action, content: null } } } });
+    expect(await run.end).toMatchObject({ status: "failed", node: "consent", error: { code: "forbidden", data: { action } } });
+    expect(outside.queries).toHaveLength(before);
+  });
+
+  test("goes on after a refusal where its author wants that, and sees it", async () => {
+    const flow = flowOf(`[{id: q, type: ask, message: "Sure?", onDecline: continue}, {id: out, type: transform, needs: [q], value: "{% $steps.q.action %}"}]`);
+    const journal = await asked(flow, world());
+    expect(await new Running(flow, world(), { canAsk: true, resume: { journal, answers: { q: { action: "decline", content: null } } } }).end).toMatchObject({ status: "completed", output: "decline" });
+  });
+
+  test("asks all there is to ask at once, and keeps asking what was not answered, without looking again at whether to", async () => {
+    const flow = flowOf(`[{id: a, type: ask, message: "{% $now() %}", when: "{% true %}"}, {id: b, type: ask, message: B}, {id: c, type: ask, needs: [b], message: C}]`);
+    const journal = await asked(flow, world());
+    expect(Object.keys(journal.asked)).toEqual(["a", "b"]);
+    const later = Object.assign(world(), { time: 500_000 });
+    const second = await new Running(flow, later, { canAsk: true, resume: { journal, answers: { b: { action: "accept", content: {} } } } }).end;
+    expect(second).toMatchObject({ status: "waiting", journal: { asked: { a: journal.asked.a, c: {} } } });
+  });
+
+  test("may call its nodes as every object's members are called", async () => {
+    const flow = flowOf("[{id: constructor, type: ask, message: M}, {id: valueOf, type: ask, message: M}]");
+    expect(Object.keys((await asked(flow, world())).asked)).toEqual(["constructor", "valueOf"]);
+  });
+
+  test("fails where nobody can be asked, and where what it asks cannot be shown", async () => {
+    const run = new Running(flowOf(ASKS), world());
+    expect(await run.end).toMatchObject({ status: "failed", node: "consent", error: { code: "unsupported" } });
+    const nested = flowOf(`[{id: q, type: ask, message: M, schema: "{% {'type': 'object', 'properties': {'a': {'type': 'object'}}} %}"}]`);
+    expect(await new Running(nested, world(), { canAsk: true }).end).toMatchObject({ status: "failed", node: "q", error: { code: "invalid", message: expect.stringContaining("schema: properties.a") } });
+  });
+
+  test("has a trace in which the question is cancelled when something else fails", async () => {
+    const outside = new World();
+    const run = new Running(flowOf(`[{id: q, type: ask, message: M}, ${sql("bad")}]`), outside, { canAsk: true });
+    await settle();
+    outside.pending("bad").fail(new GatewayError("upstream", "no"));
+    expect(await run.end).toMatchObject({ status: "failed", node: "bad" });
+    expect(run.status()).toEqual({ q: "cancelled", bad: "failed" });
+  });
 });

@@ -350,7 +350,7 @@ test("the command line prints where to log in, and says what is missing", () =>
     const causeway = async (...args: string[]) => {
       const lines: string[] = [];
       const say = (line: string) => void lines.push(line);
-      const code = await run(["upstream", ...args], { out: say, err: say, env, cwd: tmpdir(), stdin: async () => "", input: async function* () {} });
+      const code = await run(["upstream", ...args], { out: say, err: say, env, cwd: tmpdir(), stdin: async () => "", input: async function* () {}, prompt: null });
       return { code, text: lines.join("\n") };
     };
     const added = await causeway("add", "up", world.upstream.url, "--oauth", "--toolset");

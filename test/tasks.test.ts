@@ -32,6 +32,18 @@ flow:
   output: { said: "{% $steps.asked.content[0].text %}" }
 `;
 
+const ASKER = `
+slug: asker
+name: Asker
+description: Asks the upstream, and then a person
+inputSchema: { type: object }
+flow:
+  nodes:
+    - { id: told, type: tool, tool: up_other, arguments: {} }
+    - { id: who, type: ask, needs: [told], message: "{% $steps.told.content[0].text & ': who?' %}", schema: { type: object, properties: { name: { type: string } } } }
+  output: "{% $steps.who.content.name %}"
+`;
+
 let gateway: Gateway;
 let workspace: TestWorkspace;
 let upstream: AskingUpstream;
@@ -51,6 +63,7 @@ beforeAll(async () => {
   for (const [slug, { url }] of Object.entries({ up: upstream, modern: modernTasked, legacy: legacyTasked })) await workspace.api("POST", "/upstreams", { slug, url });
   await workspace.api("POST", "/builtins", { set: "conformance" });
   await workspace.api("PUT", "/agents/runner", RUNNER);
+  await workspace.api("PUT", "/agents/asker", ASKER);
   place = { endpoint: gateway.secondOrigin + new URL(workspace.endpoint).pathname, token: workspace.token };
   client = new SocketClient(place);
   ledger = new Ledger(gateway, workspace);
@@ -171,6 +184,18 @@ describe("a call that takes long", () => {
     await send("tasks/update", { taskId: id, inputResponses: { [again[0] ?? ""]: accept("Bob") } }).answer();
     at.end("all of them");
     expect(text((await reached(id, "completed")).result)).toContain("all of them");
+  });
+
+  test("of a flow that asks is asked inside the task, and runs nothing twice", async () => {
+    const before = upstream.calls();
+    const sent = call("asker");
+    const at = await upstream.call();
+    const id = await created(sent);
+    at.end("told");
+    expect((await reached(id, "input_required")).inputRequests).toMatchObject({ who: { method: "elicitation/create", params: { message: "told: who?" } } });
+    fits("UpdateTaskResult", await send("tasks/update", { taskId: id, inputResponses: { who: accept("Ann") } }).answer());
+    expect(await reached(id, "completed")).toMatchObject({ result: { content: [{ type: "text", text: "Ann" }] } });
+    expect(upstream.calls()).toBe(before + 1);
   });
 
   test("is cancelled at its upstream, and stays so", async () => {

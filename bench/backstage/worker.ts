@@ -2,7 +2,7 @@ import type { AuditBatch } from "../../src/model/context.ts";
 import type { Env } from "../../src/platform.ts";
 import { createWorker } from "../../src/worker.ts";
 
-export { Authority, Hub, Once, Session, Task, UpstreamSession } from "../../src/worker.ts";
+export { Authority, Hub, Once, Run, Session, Task, UpstreamSession } from "../../src/worker.ts";
 
 /** What a producer's binding posts for a batch: bodies in base64. A single message is the body of its request. */
 interface Posted {

@@ -1,7 +1,8 @@
-import type { CallToolResult, Tool } from "@modelcontextprotocol/client";
+import { type CallToolResult, ProtocolError, type Tool } from "@modelcontextprotocol/client";
 import type { Command } from "commander";
 import { workspaceApi } from "./api.ts";
 import { argumentsOf } from "./arguments.ts";
+import { elicitor } from "./elicit.ts";
 import { CliError, show, type Io } from "./io.ts";
 import { connect, failure } from "./mcp.ts";
 import { whoami } from "./whoami.ts";
@@ -12,7 +13,11 @@ const CALL_MS = 900_000;
 interface CallOptions {
   args?: string;
   toolset?: string;
+  accept?: true | string[];
 }
+
+/** The client did not declare what the call needs (MCP 2026-07-28, error codes). */
+const MISSING_CAPABILITY = -32021;
 
 export function callCommand(program: Command, io: Io): void {
   addCall(program.command("call"), io);
@@ -26,11 +31,14 @@ export function addCall(command: Command, io: Io): void {
     .argument("[arguments...]", "key=value, typed by the tool's schema; key:=json for JSON; or one JSON object")
     .option("--args <json>", "all arguments as a JSON object")
     .option("--toolset <slug>", "call it on this toolset's endpoint")
+    .option("--accept [fields...]", "agree to what the call asks, with these fields as key=value; without it a terminal asks you")
     .action(async (name: string, words: string[], options: CallOptions, own: Command) => {
       const api = workspaceApi(io, own);
       if (api.place.operator) throw new CliError("token: the operator's token is not accepted on MCP endpoints: pass a token of the workspace");
       const { endpoint } = await whoami(api);
-      const client = await connect(options.toolset === undefined ? endpoint : `${endpoint}/${encodeURIComponent(options.toolset)}`, api.place.token);
+      const { accept } = options;
+      const elicit = elicitor(io, accept === undefined ? null : accept === true ? [] : accept);
+      const client = await connect(options.toolset === undefined ? endpoint : `${endpoint}/${encodeURIComponent(options.toolset)}`, api.place.token, elicit);
       try {
         const tool = await definition(client, name);
         const result = await client.callTool(
@@ -40,6 +48,7 @@ export function addCall(command: Command, io: Io): void {
         show(io, own, result, () => text(result));
         if (result.isError) throw new CliError(`${name}: the tool reports an error`);
       } catch (thrown) {
+        if (thrown instanceof ProtocolError && thrown.code === MISSING_CAPABILITY) throw new CliError(`${name}: it asks a person: call it in a terminal, or with --accept and the fields it asks for`);
         throw failure(thrown, name);
       } finally {
         await client.close();

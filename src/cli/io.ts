@@ -10,6 +10,8 @@ export interface Io {
   stdin(): Promise<string>;
   /** The same as it comes. */
   input(): AsyncIterable<string>;
+  /** Asks the person at the keyboard; null: there is none. */
+  prompt: ((question: string) => Promise<string>) | null;
 }
 
 /** An error for the person at the keyboard: its message names the field that is wrong. Exit code 1, no stack. */

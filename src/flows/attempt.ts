@@ -1,6 +1,6 @@
 import { GatewayError, toGatewayError } from "../model/error.ts";
 import type { JsonObject, JsonValue } from "../model/json.ts";
-import type { FlowNode } from "./flow.ts";
+import type { WorkNode } from "./flow.ts";
 import { executeEmit } from "./nodes/emit.ts";
 import { executeHttp } from "./nodes/http.ts";
 import { executeSql } from "./nodes/sql.ts";
@@ -16,7 +16,7 @@ type Prepared = Omit<Task, "signal" | "timeoutMs">;
  * Does what the node says, as often as its `retry` allows while what failed may pass. Each attempt has the node's timeout; none starts
  * after `signal` has fired, and none is waited for. `started` is told of each.
  */
-export async function attempts(node: FlowNode, input: JsonObject, task: Prepared, signal: AbortSignal, deadline: number, started: () => void): Promise<JsonValue> {
+export async function attempts(node: WorkNode, input: JsonObject, task: Prepared, signal: AbortSignal, deadline: number, started: () => void): Promise<JsonValue> {
   const { attempts: most, delayMs, backoff } = node.retry ?? { attempts: 1, delayMs: 0, backoff: 1 };
   for (let attempt = 1; ; attempt++) {
     if (signal.aborted) throw toGatewayError(signal.reason);
@@ -32,7 +32,7 @@ export async function attempts(node: FlowNode, input: JsonObject, task: Prepared
   }
 }
 
-async function attemptOnce(node: FlowNode, input: JsonObject, task: Prepared, signal: AbortSignal, deadline: number): Promise<JsonValue> {
+async function attemptOnce(node: WorkNode, input: JsonObject, task: Prepared, signal: AbortSignal, deadline: number): Promise<JsonValue> {
   const left = Math.max(1, deadline - task.outside.now());
   const late = new AbortController();
   const stop = AbortSignal.any([signal, late.signal]);
@@ -51,7 +51,7 @@ async function attemptOnce(node: FlowNode, input: JsonObject, task: Prepared, si
   }
 }
 
-function execute(node: FlowNode, input: JsonObject, task: Task): Promise<JsonValue> {
+function execute(node: WorkNode, input: JsonObject, task: Task): Promise<JsonValue> {
   switch (node.type) {
     case "sql":
       return executeSql(node, input, task);

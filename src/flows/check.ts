@@ -1,9 +1,10 @@
 import { compileSchema } from "../lib/jsonschema.ts";
-import type { JsonValue } from "../model/json.ts";
+import { isObject, type JsonObject, type JsonValue } from "../model/json.ts";
 import type { Limits } from "../model/limits.ts";
 import type { DefinedNode, Definition } from "./definition.ts";
 import { expressionOf } from "./expression.ts";
 import type { Flow, FlowNode, Problem } from "./flow.ts";
+import { formProblems } from "./question.ts";
 import { parse } from "./syntax.ts";
 
 /** What a definition may refer to in its workspace. */
@@ -79,10 +80,12 @@ function fixedProblems(node: DefinedNode, known: Known): Problem[] {
 
 /** Fields in which a text can only be an expression, and is none. */
 function computedFields(node: DefinedNode): string[] {
-  const fields: [string, unknown][] = [["when", node.when], ["forEach.items", node.forEach?.items]];
+  const fields: [string, unknown][] = [["when", node.when]];
+  if (node.type !== "ask") fields.push(["forEach.items", node.forEach?.items]);
   if (node.type === "sql") fields.push(["params", node.params]);
   if (node.type === "http") fields.push(["query", node.query]);
   if (node.type === "tool") fields.push(["arguments", node.arguments]);
+  if (node.type === "ask") fields.push(["schema", node.schema]);
   if (node.type === "emit") fields.push(["progress", node.progress], ["total", node.total]);
   return fields.filter(([, value]) => typeof value === "string" && expressionOf(value) === null).map(([field]) => field);
 }
@@ -94,9 +97,15 @@ function workProblems(node: DefinedNode, known: Known, problem: (field: string, 
     return node.query.includes("{%") ? [...connection, problem("query", "takes no expressions: put $1, $2, … where values go and the values in params")] : connection;
   }
   if (node.type === "tool") return known.tools.has(node.tool) ? [] : [problem("tool", `the catalog has no tool ${node.tool}`)];
+  if (node.type === "ask") return isFixed(node.schema) ? formProblems(node.schema).map((message) => problem("schema", message)) : [];
   if (node.type !== "http") return [];
   const connection = node.connection === undefined || known.connections.has(node.connection) ? [] : [problem("connection", `there is no connection ${node.connection}`)];
   return [...connection, ...urlProblems(node.url, Object.keys(node.path ?? {})).map((message) => problem("url", message))];
+}
+
+/** A form without expressions can be looked at before it is shown. */
+function isFixed(schema: JsonValue | undefined): schema is JsonObject {
+  return isObject(schema) && valueExpressions(null, "", schema, false).length === 0;
 }
 
 function urlProblems(url: string, given: string[]): string[] {

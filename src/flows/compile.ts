@@ -17,7 +17,8 @@ export function compile(definition: Definition): Flow {
 }
 
 function compileNode(node: DefinedNode): FlowNode {
-  const { id, needs, when, forEach, retry, timeout, redact } = node;
+  const { id, needs, when, timeout, redact } = node;
+  const { forEach, retry } = node.type === "ask" ? {} : node;
   const frame: Omit<NodeFrame, "input"> = {
     id,
     needs,
@@ -53,6 +54,8 @@ function workOf(node: DefinedNode): NodeWork & Pick<NodeFrame, "input"> {
       return { type: "tool", tool: node.tool, input: present({ arguments: node.arguments }) };
     case "transform":
       return { type: "transform", input: { value: node.value } };
+    case "ask":
+      return { type: "ask", onDecline: node.onDecline, input: present({ message: node.message, schema: node.schema }) };
     case "emit":
       return { type: "emit", input: present({ message: node.message, progress: node.progress, total: node.total }) };
   }

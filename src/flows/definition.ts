@@ -13,14 +13,19 @@ const frame = {
   id: Id,
   needs: z.array(Id).default([]),
   when: z.string().optional(),
-  forEach: z.strictObject({ items: z.union([z.string(), z.array(Json)], "must be a list or an expression that gives one"), concurrency: z.int().min(1).max(16).default(1) }).optional(),
-  retry: z.strictObject({ attempts: z.int().min(1).max(10), delay: Duration.default("200ms"), backoff: z.number().min(1).max(10).default(2) }).optional(),
   timeout: Duration.optional(),
   redact: z.strictObject({ send: z.array(Pointer).default([]), trace: z.array(Pointer).default([]) }).optional(),
 };
 
-const Sql = z.strictObject({
+/** Of every node but a question, which is put once, whatever it asks. */
+const repeated = {
   ...frame,
+  forEach: z.strictObject({ items: z.union([z.string(), z.array(Json)], "must be a list or an expression that gives one"), concurrency: z.int().min(1).max(16).default(1) }).optional(),
+  retry: z.strictObject({ attempts: z.int().min(1).max(10), delay: Duration.default("200ms"), backoff: z.number().min(1).max(10).default(2) }).optional(),
+};
+
+const Sql = z.strictObject({
+  ...repeated,
   type: z.literal("sql"),
   connection: z.string().min(1),
   query: z.string().min(1).max(64 * 1024),
@@ -30,7 +35,7 @@ const Sql = z.strictObject({
 });
 
 const Http = z.strictObject({
-  ...frame,
+  ...repeated,
   type: z.literal("http"),
   method: z.enum(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]).default("GET"),
   url: z.string().min(1).max(2_048),
@@ -42,25 +47,33 @@ const Http = z.strictObject({
 });
 
 const Tool = z.strictObject({
-  ...frame,
+  ...repeated,
   type: z.literal("tool"),
   tool: z.string().min(1).max(128),
   arguments: z.union([Members, z.string()], "must be an object or an expression that gives one").optional(),
 });
 
-const Transform = z.strictObject({ ...frame, type: z.literal("transform"), value: Json });
+const Transform = z.strictObject({ ...repeated, type: z.literal("transform"), value: Json });
 
 const Emit = z.strictObject({
-  ...frame,
+  ...repeated,
   type: z.literal("emit"),
   message: z.string().optional(),
   progress: z.union([z.number(), z.string()], "must be a number or an expression that gives one").optional(),
   total: z.union([z.number(), z.string()], "must be a number or an expression that gives one").optional(),
 });
 
-const NODE_TYPES = ["sql", "http", "transform", "tool", "emit"] as const;
+const Ask = z.strictObject({
+  ...frame,
+  type: z.literal("ask"),
+  message: z.string().min(1),
+  schema: z.union([Members, z.string()], "must be an object or an expression that gives one").optional(),
+  onDecline: z.enum(["fail", "continue"]).default("fail"),
+});
 
-const Node = z.discriminatedUnion("type", [Sql, Http, Transform, Tool, Emit], { error: (issue) => (issue.code === "invalid_union" ? `is not a known node type; known are ${NODE_TYPES.join(", ")}` : undefined) });
+const NODE_TYPES = ["sql", "http", "transform", "tool", "ask", "emit"] as const;
+
+const Node = z.discriminatedUnion("type", [Sql, Http, Transform, Tool, Ask, Emit], { error: (issue) => (issue.code === "invalid_union" ? `is not a known node type; known are ${NODE_TYPES.join(", ")}` : undefined) });
 
 const Definition = z.strictObject({
   /** The tool's name; no underscore, so that it can never be a tool of an upstream. */

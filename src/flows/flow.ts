@@ -19,6 +19,8 @@ export interface Flow {
 }
 
 export type FlowNode = NodeFrame & NodeWork;
+/** A node that does something itself: all but questions, whose answers come from outside. */
+export type WorkNode = NodeFrame & Exclude<NodeWork, { type: "ask" }>;
 export type NodeOf<Type extends NodeWork["type"]> = NodeFrame & Extract<NodeWork, { type: Type }>;
 
 /** What every node has, whatever it does. */
@@ -31,7 +33,7 @@ export interface NodeFrame {
   /** Runs once for each item; the output is the list of outputs in the order of the items. */
   forEach: { items: JsonValue; concurrency: number } | null;
   retry: { attempts: number; delayMs: number; backoff: number } | null;
-  /** Of one attempt. */
+  /** Of one attempt; of an `ask` node: how long its answer may take. */
   timeoutMs: number | null;
   /** JSON pointers, `*` for every member: `send` into the node's input, `trace` into `{input, output}`. */
   redact: { send: string[]; trace: string[] };
@@ -45,6 +47,7 @@ export type NodeWork =
   | { type: "http"; method: string; url: string; connection: string | null }
   | { type: "tool"; tool: string }
   | { type: "transform" }
+  | { type: "ask"; onDecline: "fail" | "continue" }
   | { type: "emit" };
 
 /** What is wrong with a definition, and where. `node` is null for what lies outside the nodes. */

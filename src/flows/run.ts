@@ -2,9 +2,11 @@ import type { Notification } from "../model/call.ts";
 import { GatewayError, toGatewayError } from "../model/error.ts";
 import type { JsonObject, JsonValue } from "../model/json.ts";
 import type { Limits } from "../model/limits.ts";
+import type { Answer } from "../model/run.ts";
 import type { NodeRecord } from "../runs/record.ts";
 import { Expressions } from "./expression.ts";
 import type { Flow } from "./flow.ts";
+import type { Asked, Journal } from "./journal.ts";
 import { Progress } from "./progress.ts";
 import { runNode, type RunState } from "./step.ts";
 import type { Outside } from "./task.ts";
@@ -24,7 +26,11 @@ export interface RunStart {
   deadline: number;
   /** The client asked for progress. */
   progress: boolean;
-  /** Told of each node when it has ended, also of those that were stopped; of nodes that never started it is not told. */
+  /** Somebody can be asked by a form. */
+  canAsk: boolean;
+  /** Where an earlier part of this run stopped to ask, and what was answered; null: the run begins. */
+  resume: { journal: Journal; answers: Readonly<Record<string, Answer>> } | null;
+  /** Told of each node when it has ended, also of those that were stopped or wait for an answer; of nodes that never started it is not told. */
   record(record: NodeRecord): void;
 }
 
@@ -32,10 +38,13 @@ export type FlowEnd =
   | { status: "completed"; output: JsonValue }
   /** `node` null: what failed is the flow's own output. */
   | { status: "failed"; node: string | null; error: GatewayError }
-  | { status: "cancelled"; error: GatewayError };
+  | { status: "cancelled"; error: GatewayError }
+  /** All that can be done without answers is done. `journal.asked` is not empty. */
+  | { status: "waiting"; journal: Journal };
 
 /**
  * Runs a flow within the request: nodes whose `needs` have ended run in parallel; a skipped node counts as ended and has no output.
+ * A question holds up what needs it, and nothing else; once nothing else is left to do, the run waits, and is taken up again by `resume`.
  * The first failure stops the nodes that run, and no other starts; so do the signal, and a reader that gives the generator up.
  * Yields progress only if the client asked: what `emit` nodes say, or one step per node where a flow has none. Never throws: how the
  * run ended is returned, after every node that started has been recorded.
@@ -60,29 +69,33 @@ class Run {
   readonly #state: RunState;
   readonly #stop: AbortController;
   readonly #signal: AbortSignal;
-  readonly #steps: JsonObject = {};
-  readonly #ended = new Set<string>();
+  readonly #steps: JsonObject;
+  readonly #ended: Set<string>;
+  readonly #asked = new Map<string, { asked: Asked; record: NodeRecord }>();
   readonly #running = new Map<string, Promise<void>>();
-  #bytes = 0;
+  #bytes: number;
   #failure: Extract<FlowEnd, { status: "failed" }> | null = null;
 
   constructor(flow: Flow, start: RunStart, progress: Progress, stop: AbortController) {
-    const { id, input, ctx, outside, limits, deadline } = start;
+    const { id, input, ctx, outside, limits, deadline, canAsk, resume } = start;
     this.#flow = flow;
     this.#start = start;
     this.#stop = stop;
     this.#signal = AbortSignal.any([start.signal, stop.signal]);
+    this.#steps = { ...resume?.journal.steps };
+    this.#ended = new Set(resume?.journal.ended);
+    this.#bytes = resume?.journal.bytes ?? 0;
     const expressions = new Expressions(limits, () => outside.now());
-    this.#state = { id, scope: { input, steps: this.#steps, ctx }, expressions, outside, limits, signal: this.#signal, deadline, progress };
+    this.#state = { id, scope: { input, steps: this.#steps, ctx }, expressions, outside, limits, signal: this.#signal, deadline, progress, canAsk, asked: mapOf(resume?.journal.asked), answers: mapOf(resume?.answers) };
   }
 
   async drive(): Promise<FlowEnd> {
-    const waiting = new Map(this.#flow.nodes.map((node) => [node.id, node]));
+    const pending = new Map(this.#flow.nodes.filter(({ id }) => !this.#ended.has(id)).map((node) => [node.id, node]));
     for (;;) {
-      for (const node of waiting.values()) {
+      for (const node of pending.values()) {
         if (this.#signal.aborted) break;
         if (!node.needs.every((id) => this.#ended.has(id))) continue;
-        waiting.delete(node.id);
+        pending.delete(node.id);
         this.#running.set(node.id, this.#run(node));
       }
       if (this.#running.size === 0) return this.#end();
@@ -92,11 +105,12 @@ class Run {
 
   async #run(node: Flow["nodes"][number]): Promise<void> {
     const { end, record } = await runNode(node, this.#state);
+    this.#running.delete(node.id);
+    if (end.status === "waiting") return void this.#asked.set(node.id, { asked: end.asked, record });
     this.#start.record(record);
     if (end.status === "completed") this.#keep(node.id, end.output, end.bytes);
     if (end.status === "failed") this.#fail(node.id, end.error);
     this.#ended.add(node.id);
-    this.#running.delete(node.id);
     if (this.#flow.nodes.some(({ type }) => type === "emit")) return;
     this.#state.progress.report({ value: this.#ended.size, total: this.#flow.nodes.length, message: `${node.id}: ${end.status}` });
   }
@@ -114,8 +128,11 @@ class Run {
   }
 
   async #end(): Promise<FlowEnd> {
+    const isStopped = this.#failure !== null || this.#signal.aborted;
+    for (const { record } of this.#asked.values()) this.#start.record(isStopped ? { ...record, status: "cancelled", finishedAt: this.#state.outside.now() } : record);
     if (this.#failure) return this.#failure;
     if (this.#signal.aborted) return stopped(toGatewayError(this.#signal.reason));
+    if (this.#asked.size > 0) return { status: "waiting", journal: this.#journal() };
     try {
       return { status: "completed", output: await this.#output() };
     } catch (thrown) {
@@ -123,11 +140,25 @@ class Run {
     }
   }
 
+  #journal(): Journal {
+    const asked: Journal["asked"] = {};
+    for (const { id } of this.#flow.nodes) {
+      const one = this.#asked.get(id);
+      if (one) asked[id] = one.asked;
+    }
+    return { ended: [...this.#ended], steps: this.#steps, bytes: this.#bytes, asked };
+  }
+
   async #output(): Promise<JsonValue> {
     const { nodes, output } = this.#flow;
     if (output) return (await this.#state.expressions.resolve(output.value, this.#state.scope)) ?? null;
     return this.#steps[nodes.at(-1)?.id ?? ""] ?? null;
   }
+}
+
+/** Ids of nodes may be names that every object has. */
+function mapOf<T>(members: Readonly<Record<string, T>> = {}): ReadonlyMap<string, T> {
+  return new Map(Object.entries(members));
 }
 
 function stopped(error: GatewayError): FlowEnd {

@@ -1,10 +1,13 @@
 import { GatewayError, toGatewayError } from "../model/error.ts";
 import type { JsonObject, JsonValue } from "../model/json.ts";
 import type { Limits } from "../model/limits.ts";
+import type { Answer } from "../model/run.ts";
 import { traced, type NodeRecord } from "../runs/record.ts";
 import { attempts } from "./attempt.ts";
 import type { Expressions, Scope } from "./expression.ts";
-import type { FlowNode } from "./flow.ts";
+import type { FlowNode, NodeOf, WorkNode } from "./flow.ts";
+import type { Asked } from "./journal.ts";
+import { executeAsk, put } from "./nodes/ask.ts";
 import type { Progress } from "./progress.ts";
 import { masked, without } from "./redact.ts";
 import type { Outside } from "./task.ts";
@@ -22,14 +25,24 @@ export interface RunState {
   /** Unix ms. */
   deadline: number;
   progress: Progress;
+  /** Somebody can be asked by a form. */
+  canAsk: boolean;
+  /** What was asked before the run was taken up again, and what of it was answered, by node. */
+  asked: ReadonlyMap<string, Asked>;
+  answers: ReadonlyMap<string, Answer>;
 }
 
-export type NodeEnd = { status: "completed"; output: JsonValue; bytes: number } | { status: "skipped" } | { status: "failed" | "cancelled"; error: GatewayError };
+export type NodeEnd =
+  | { status: "completed"; output: JsonValue; bytes: number }
+  | { status: "skipped" }
+  | { status: "failed" | "cancelled"; error: GatewayError }
+  | { status: "waiting"; asked: Asked };
 
 /** Runs one node to its end, with all its items and attempts. Never rejects; the record is what its trace keeps. */
 export async function runNode(node: FlowNode, state: RunState): Promise<{ end: NodeEnd; record: NodeRecord }> {
-  const notes = new Notes(node, state);
-  const end = await runItems(node, state, notes).catch((thrown: unknown): NodeEnd => {
+  const asked = state.asked.get(node.id);
+  const notes = new Notes(node, state, asked?.at ?? state.outside.now());
+  const end = await (asked && node.type === "ask" ? runAsked(node, asked, state, notes) : runItems(node, state, notes)).catch((thrown: unknown): NodeEnd => {
     return state.signal.aborted ? { status: "cancelled", error: toGatewayError(state.signal.reason) } : { status: "failed", error: toGatewayError(thrown) };
   });
   return { end, record: notes.record(end) };
@@ -37,12 +50,24 @@ export async function runNode(node: FlowNode, state: RunState): Promise<{ end: N
 
 async function runItems(node: FlowNode, state: RunState, notes: Notes): Promise<NodeEnd> {
   if (node.when !== null && !(await holds(node.when, state))) return { status: "skipped" };
-  const output = node.forEach === null ? await runItem(node, state, notes, 0, undefined) : await runEach(node, node.forEach, state, notes);
+  if (node.type === "ask") return runAsked(node, put(node, await inputOf(node, state, undefined), state), state, notes);
+  return completed(node.forEach === null ? await runItem(node, state, notes, 0, undefined) : await runEach(node, node.forEach, state, notes), state);
+}
+
+/** A question that was put: whether to ask, and what, is not looked at again. */
+async function runAsked(node: NodeOf<"ask">, asked: Asked, state: RunState, notes: Notes): Promise<NodeEnd> {
+  notes.sent(0, asked.question.params ?? {});
+  const answer = state.answers.get(node.id);
+  if (answer === undefined) return { status: "waiting", asked };
+  const output = executeAsk(node, answer);
+  notes.got(0, output);
+  return completed(output, state);
+}
+
+function completed(output: JsonValue, { limits }: RunState): NodeEnd {
   const bytes = JSON.stringify(output).length;
-  if (bytes > state.limits.nodeOutputBytes) {
-    throw new GatewayError("too_large", `its output is larger than ${state.limits.nodeOutputBytes} bytes`, { data: { limit: "nodeOutputBytes" } });
-  }
-  return { status: "completed", output, bytes };
+  if (bytes <= limits.nodeOutputBytes) return { status: "completed", output, bytes };
+  throw new GatewayError("too_large", `its output is larger than ${limits.nodeOutputBytes} bytes`, { data: { limit: "nodeOutputBytes" } });
 }
 
 async function holds(when: string, { expressions, scope }: RunState): Promise<boolean> {
@@ -52,7 +77,7 @@ async function holds(when: string, { expressions, scope }: RunState): Promise<bo
 }
 
 /** The items in their order, at most `concurrency` at a time; the first that fails fails the node, and with it the run, which stops the others. */
-async function runEach(node: FlowNode, each: NonNullable<FlowNode["forEach"]>, state: RunState, notes: Notes): Promise<JsonValue[]> {
+async function runEach(node: WorkNode, each: NonNullable<FlowNode["forEach"]>, state: RunState, notes: Notes): Promise<JsonValue[]> {
   const items = await state.expressions.resolve(each.items, state.scope);
   if (!Array.isArray(items)) throw new GatewayError("invalid", "forEach.items must give a list");
   const most = state.limits.forEachItems;
@@ -69,9 +94,13 @@ async function runEach(node: FlowNode, each: NonNullable<FlowNode["forEach"]>, s
   return outputs;
 }
 
-async function runItem(node: FlowNode, state: RunState, notes: Notes, index: number, item: JsonValue | undefined): Promise<JsonValue> {
-  const { id, scope, expressions, outside, limits, progress } = state;
-  const input = without(await expressions.resolveObject(node.input, item === undefined ? scope : { ...scope, item }), node.redact.send);
+async function inputOf(node: FlowNode, { expressions, scope }: RunState, item: JsonValue | undefined): Promise<JsonObject> {
+  return without(await expressions.resolveObject(node.input, item === undefined ? scope : { ...scope, item }), node.redact.send);
+}
+
+async function runItem(node: WorkNode, state: RunState, notes: Notes, index: number, item: JsonValue | undefined): Promise<JsonValue> {
+  const { id, outside, limits, progress } = state;
+  const input = await inputOf(node, state, item);
   notes.sent(index, input);
   const task = {
     key: `${id}/${node.id}/${index}`,
@@ -96,10 +125,10 @@ class Notes {
   readonly #inputs: JsonValue[] = [];
   readonly #outputs: JsonValue[] = [];
 
-  constructor(node: FlowNode, state: RunState) {
+  constructor(node: FlowNode, state: RunState, startedAt: number) {
     this.#node = node;
     this.#state = state;
-    this.#startedAt = state.outside.now();
+    this.#startedAt = startedAt;
   }
 
   sent(index: number, input: JsonObject): void {
@@ -116,7 +145,7 @@ class Notes {
       type: this.#node.type,
       status: end.status,
       startedAt: this.#startedAt,
-      finishedAt: this.#state.outside.now(),
+      finishedAt: end.status === "waiting" ? null : this.#state.outside.now(),
       attempts: this.attempts,
       items: this.items,
       input: this.#text(this.#inputs),

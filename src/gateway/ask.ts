@@ -1,8 +1,7 @@
-import type { Call, ClientCapabilities, InputRequest, Outcome } from "../model/call.ts";
+import type { Call, Outcome } from "../model/call.ts";
 import type { CallContext } from "../model/context.ts";
-import { GatewayError } from "../model/error.ts";
 import { isObject, type JsonObject } from "../model/json.ts";
-import { canAnswer } from "../protocol/capabilities.ts";
+import { requireCapability } from "../protocol/capabilities.ts";
 import { type Carried, sealState } from "./state.ts";
 
 type InputRequired = Extract<Outcome, { type: "input_required" }>;
@@ -13,22 +12,6 @@ export async function asked(outcome: InputRequired, call: Call, ctx: CallContext
   if (outcome.requestState === undefined && !approved) return outcome;
   const carried: Carried = { inner: outcome.requestState ?? null, approved };
   return { ...outcome, requestState: await sealState(call, ctx, carried) };
-}
-
-/** Throws -32021 for what this client cannot be asked. */
-export function requireCapability(declared: ClientCapabilities, request: InputRequest): void {
-  const required = requirementOf(request);
-  if (canAnswer(declared, request)) return;
-  throw new GatewayError("unsupported", "this call needs a capability that the client did not declare", {
-    data: { requiredCapabilities: required },
-    wire: { http: 400, rpc: -32021 },
-  });
-}
-
-function requirementOf({ method, params }: InputRequest): JsonObject {
-  if (method === "sampling/createMessage") return { sampling: {} };
-  if (method === "roots/list") return { roots: {} };
-  return { elicitation: params?.["mode"] === "url" ? { url: {} } : { form: {} } };
 }
 
 const APPROVAL = "causeway.approval";

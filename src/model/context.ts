@@ -5,6 +5,7 @@ import type { Challenge, ErrorCode } from "./error.ts";
 import type { Principal, Role, Scope, Workspace } from "./identity.ts";
 import type { JsonObject, JsonText } from "./json.ts";
 import type { Limits } from "./limits.ts";
+import type { RunApi } from "./run.ts";
 
 export interface Config {
   /** 32 bytes, base64: every other key is derived from it. */
@@ -39,6 +40,7 @@ export interface Platform {
   upstreamSession(name: string): UpstreamSessionApi;
   once(name: string): OnceApi;
   task(name: string): TaskApi;
+  run(id: string): RunApi;
   builtins: ReadonlyMap<string, Builtin>;
   /** Unix ms. */
   now(): number;

@@ -40,6 +40,22 @@ export function canAnswer(declared: ClientCapabilities, { method, params }: Inpu
   return params?.["mode"] === "url" ? elicitation.url !== undefined : elicitation.form !== undefined || elicitation.url === undefined;
 }
 
+/** Throws -32021 for what this client cannot be asked. */
+export function requireCapability(declared: ClientCapabilities, request: InputRequest): void {
+  if (canAnswer(declared, request)) return;
+  throw missing("this call needs a capability that the client did not declare", requirementOf(request));
+}
+
+function requirementOf({ method, params }: InputRequest): JsonObject {
+  if (method === "sampling/createMessage") return { sampling: {} };
+  if (method === "roots/list") return { roots: {} };
+  return { elicitation: params?.["mode"] === "url" ? { url: {} } : { form: {} } };
+}
+
+function missing(message: string, requiredCapabilities: JsonObject): GatewayError {
+  return new GatewayError("unsupported", message, { wire: { http: 400, rpc: MISSING_CAPABILITY }, data: { requiredCapabilities } });
+}
+
 /** The extension by which a call goes on without its request (ext-tasks, 2026-07-28). */
 export const TASKS = "io.modelcontextprotocol/tasks";
 
@@ -49,7 +65,7 @@ export function declaresTasks({ capabilities }: Pick<Call, "capabilities">): boo
 
 /** -32021 for a request that needs the extension (ext-tasks, capability negotiation). */
 export function tasksNeeded(message: string): GatewayError {
-  return new GatewayError("unsupported", message, { wire: { http: 400, rpc: MISSING_CAPABILITY }, data: { requiredCapabilities: { extensions: { [TASKS]: {} } } } });
+  return missing(message, { extensions: { [TASKS]: {} } });
 }
 
 /** What a client says it is; null when it is not a name and a version. Self-reported: for display and logs only. */

@@ -15,6 +15,8 @@ export const RESOURCE_NOT_FOUND = -32002;
 export const URL_ELICITATION_REQUIRED = -32042;
 /** `data.reason` of -32602 for a `requestState` that is not good, or not any more. */
 export const INVALID_STATE = "invalid_request_state";
+/** The same for `inputResponses` that do not answer what was asked. */
+export const INVALID_ANSWERS = "invalid_input_responses";
 /** Left to implementations; what the official SDKs answer when legacy HTTP itself is wrong. */
 export const BAD_LEGACY_HTTP = -32000;
 

@@ -4,9 +4,10 @@ import type { JsonText, JsonValue } from "../model/json.ts";
 export interface NodeRecord {
   node: string;
   type: string;
-  status: "completed" | "failed" | "skipped" | "cancelled";
+  status: "completed" | "failed" | "skipped" | "cancelled" | "waiting";
   startedAt: number;
-  finishedAt: number;
+  /** Null while it waits for an answer. */
+  finishedAt: number | null;
   /** Of all items together. */
   attempts: number;
   /** How many items a forEach had; null: it had none. */
@@ -23,11 +24,11 @@ export interface TracedError {
   message: string;
 }
 
-export type RunStatus = "running" | "completed" | "failed" | "cancelled";
+export type RunStatus = "running" | "waiting" | "completed" | "failed" | "cancelled";
 
 /** How a run ended, and with what. */
 export interface RunEnd {
-  status: Exclude<RunStatus, "running">;
+  status: Exclude<RunStatus, "running" | "waiting">;
   output: JsonText | null;
   error: (TracedError & { node: string | null }) | null;
 }

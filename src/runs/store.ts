@@ -3,7 +3,7 @@ import type { Query, Row } from "../lib/sql.ts";
 import type { Database } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
 import type { JsonText, JsonValue } from "../model/json.ts";
-import type { NodeRecord, RunEnd } from "./record.ts";
+import type { NodeRecord, RunEnd, RunStatus } from "./record.ts";
 
 /** A run as it starts. `input` is traced already. */
 export interface NewRun {
@@ -35,31 +35,48 @@ export async function insertRun(database: Database, workspace: string, run: NewR
   await workspaceTx(database, workspace, [insertOf(workspace, run, { status: "running", output: null, error: null }, null)]);
 }
 
-/** The run with its end and all its nodes, in one transaction; it need not have been inserted before, and may be sent twice. `finishedAt` in Unix ms. */
-export async function finishRun(database: Database, workspace: string, run: NewRun, end: RunEnd, finishedAt: number, nodes: readonly NodeRecord[]): Promise<void> {
+/** Where a run stands: its end, or that it waits. */
+export type RunState = Omit<RunEnd, "status"> & { status: RunStatus };
+
+/**
+ * The run as it stands now with the nodes of its latest part, in one transaction; it need not have been inserted before, and may be sent twice. `finishedAt` in
+ * Unix ms, null for one that waits. `before`: how many nodes its earlier parts have recorded.
+ */
+export async function writeRun(database: Database, workspace: string, run: NewRun, state: RunState, finishedAt: number | null, nodes: readonly NodeRecord[], before: number): Promise<void> {
   const insertNodes = sql`
     insert into causeway.run_node (workspace, run, node, position, type, status, started_at, finished_at, attempts, items, input, output, error, calls)
     select ${workspace}, ${run.id}, node, position, type, status, started_at, finished_at, attempts, items, input, output, error,
       array(select json_array_elements_text(calls))
     from unnest(
-      ${nodes.map(({ node }) => node)}::text[], ${nodes.map((_, index) => index)}::integer[], ${nodes.map(({ type }) => type)}::text[], ${nodes.map(({ status }) => status)}::text[],
-      ${nodes.map(({ startedAt }) => time(startedAt))}::timestamptz[], ${nodes.map((node) => time(node.finishedAt))}::timestamptz[],
+      ${nodes.map(({ node }) => node)}::text[], ${nodes.map((_, index) => before + index)}::integer[], ${nodes.map(({ type }) => type)}::text[], ${nodes.map(({ status }) => status)}::text[],
+      ${nodes.map(({ startedAt }) => time(startedAt))}::timestamptz[], ${nodes.map((node) => node.finishedAt && time(node.finishedAt))}::timestamptz[],
       ${nodes.map(({ attempts }) => attempts)}::integer[], ${nodes.map(({ items }) => items)}::integer[],
       ${nodes.map(({ input }) => input)}::json[], ${nodes.map(({ output }) => output)}::json[],
       ${nodes.map(({ error }) => error && json(error))}::json[], ${nodes.map(({ calls }) => json(calls))}::json[]
     ) as traced (node, position, type, status, started_at, finished_at, attempts, items, input, output, error, calls)
-    on conflict do nothing`;
-  await workspaceTx(database, workspace, [insertOf(workspace, run, end, finishedAt), ...(nodes.length > 0 ? [insertNodes] : [])]);
+    on conflict (workspace, run, node) do update set position = excluded.position, status = excluded.status, finished_at = excluded.finished_at,
+      input = excluded.input, output = excluded.output, error = excluded.error
+    where run_node.status = 'waiting'`;
+  await workspaceTx(database, workspace, [insertOf(workspace, run, state, finishedAt), ...(nodes.length > 0 ? [insertNodes] : [])]);
 }
 
-function insertOf(workspace: string, run: NewRun, end: Omit<RunEnd, "status"> & { status: string }, finishedAt: number | null): Query {
+/** Ends a run that nobody goes on with. One that has ended, or was never written, stays as it is. `at` in Unix ms. */
+export async function endWaiting(database: Database, workspace: string, run: string, end: RunEnd, at: number): Promise<void> {
+  await workspaceTx(database, workspace, [
+    sql`update causeway.run set status = ${end.status}, finished_at = ${time(at)}, error = ${end.error && json(end.error)}::json
+      where workspace = ${workspace} and id = ${run} and status in ('running', 'waiting')`,
+    sql`update causeway.run_node set status = 'cancelled', finished_at = ${time(at)} where workspace = ${workspace} and run = ${run} and status = 'waiting'`,
+  ]);
+}
+
+function insertOf(workspace: string, run: NewRun, end: RunState, finishedAt: number | null): Query {
   const { id, agent, version, call, principal, principalName, startedAt, input } = run;
   return sql`
     insert into causeway.run (workspace, id, agent, version, call, principal, principal_name, status, started_at, finished_at, input, output, error)
     values (${workspace}, ${id}, ${agent}, ${version}, ${call}, ${principal}, ${principalName}, ${end.status}, ${time(startedAt)}, ${finishedAt === null ? null : time(finishedAt)},
       ${input}::json, ${end.output}::json, ${end.error && json(end.error)}::json)
     on conflict (workspace, id) do update set status = excluded.status, finished_at = excluded.finished_at, output = excluded.output, error = excluded.error
-    where run.status = 'running'`;
+    where run.status in ('running', 'waiting')`;
 }
 
 const COLUMNS: Query = sql`r.id, r.agent, r.version, r.status, r.started_at, r.finished_at`;
@@ -82,7 +99,7 @@ export interface NodeRow {
   type: string;
   status: string;
   startedAt: string;
-  finishedAt: string;
+  finishedAt: string | null;
   attempts: number;
   items: number | null;
   input: JsonValue;
@@ -125,7 +142,7 @@ function nodeRow(row: Row): NodeRow {
     type: text(type),
     status: text(status),
     startedAt: instant(startedAt),
-    finishedAt: instant(finishedAt),
+    finishedAt: finishedAt === null ? null : instant(finishedAt),
     attempts: Number(attempts),
     items: typeof items === "number" ? items : null,
     input: value(input),

@@ -10,7 +10,7 @@ export function invoke(target: Target, call: Call, ctx: CallContext, snapshot: S
   ctx.target = target.kind === "mcp" ? `mcp ${target.upstream}` : target.kind;
   switch (target.kind) {
     case "agent":
-      return invokeAgent(target, call, ctx, snapshot);
+      return invokeAgent(target, call, ctx);
     case "mcp":
       return invokeMcp(target, call, ctx, snapshot);
     case "builtin":

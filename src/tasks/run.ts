@@ -3,7 +3,6 @@ import { keep } from "../audit/buffer.ts";
 import { recordOf } from "../audit/record.ts";
 import { authenticate } from "../access/authenticate.ts";
 import { loadSnapshot } from "../catalog/snapshot.ts";
-import { requireCapability } from "../gateway/ask.ts";
 import { openCall, type OpenCall } from "../gateway/context.ts";
 import { dispatched } from "../gateway/dispatch.ts";
 import { targetFailure } from "../gateway/failure.ts";
@@ -18,6 +17,7 @@ import type { Call, InputRequest, Notification, Outcome, Reply } from "../model/
 import type { Platform, TaskView } from "../model/context.ts";
 import { type ErrorCode, GatewayError, toGatewayError } from "../model/error.ts";
 import { isObject, type JsonObject } from "../model/json.ts";
+import { requireCapability } from "../protocol/capabilities.ts";
 import { errorData } from "../protocol/failures.ts";
 import { lineText, told } from "../targets/mcp/leg.ts";
 import type { TaskLine, TaskStart } from "./start.ts";

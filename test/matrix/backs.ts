@@ -87,6 +87,16 @@ outputSchema: { type: object, properties: { sum: { type: number } }, required: [
 flow:
   nodes: [{ id: sum, type: transform, value: { sum: "{% $input.a + $input.b %}" } }]
 `,
+  consent: () => `
+name: consent
+description: Asks a person, twice
+inputSchema: { type: object }
+flow:
+  nodes:
+    - { id: who, type: ask, message: Who?, schema: { type: object, properties: { name: { type: string } }, required: [name] } }
+    - { id: sure, type: ask, needs: [who], message: "{% 'Sure, ' & $steps.who.content.name & '?' %}", schema: { type: object, properties: { sure: { type: boolean } } } }
+  output: "{% $steps.who.content.name & ' is sure: ' & $string($steps.sure.content.sure) %}"
+`,
   numbers: () => `
 name: numbers
 description: Answers with structured content that is no object

@@ -282,6 +282,14 @@ export const FEATURES: readonly Feature[] = [
     },
   },
   {
+    name: "a flow that asks",
+    blanks: [{ backs: BACKS.filter((back) => back !== "own"), because: "flows are ours" }, ...FORMS],
+    run: async (stage) => {
+      const client = await stage.connect({ form: (message): Record<string, string | boolean> => (message === "Who?" ? { name: "Ada" } : { sure: message === "Sure, Ada?" }) });
+      expect(textOf(await client.call("consent"))).toBe("Ada is sure: true");
+    },
+  },
+  {
     name: "tasks: a long call is looked at, and cancelled",
     blanks: [before(MODERN, "the tasks of 2025-11-25 were an experiment: those of upstreams are driven (`test/tasks.test.ts`), clients are offered none")],
     run: async (stage) => {

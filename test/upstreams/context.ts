@@ -68,6 +68,7 @@ export function bench(url: string, own: { limits?: Partial<Record<keyof Limits, 
     },
     once: missing,
     task: missing,
+    run: missing,
     builtins: new Map(),
     now: own.now ?? Date.now,
   };

@@ -4,7 +4,7 @@ import watched from "./watched.ts";
 
 /* The watched Worker as it looks to the idempotency records when its isolate dies in the middle of every call: it claims, and is not heard of again. */
 
-export { Authority, Hub, Once, Session, Task, UpstreamSession } from "./watched.ts";
+export { Authority, Hub, Once, Run, Session, Task, UpstreamSession } from "./watched.ts";
 
 let forgetting: Env | null = null;
 

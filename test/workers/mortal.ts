@@ -1,7 +1,7 @@
 import { CONFORMANCE } from "../../src/dev/worker/fixtures/conformance.ts";
 import type { AuditBatch } from "../../src/model/context.ts";
 import type { Env } from "../../src/platform.ts";
-import { Authority, createWorker, Hub, Once, Session, UpstreamSession } from "../../src/worker.ts";
+import { Authority, createWorker, Hub, Once, Run, Session, UpstreamSession } from "../../src/worker.ts";
 
 /*
  * The local Worker with objects that die when a test says so: at a certain event of the object that first sees something said to it, before
@@ -80,7 +80,7 @@ async function mortal(request: Request, id: string): Promise<Response> {
   return Response.json({ done });
 }
 
-export { Authority, Hub, Once, Session, UpstreamSession };
+export { Authority, Hub, Once, Run, Session, UpstreamSession };
 
 export default {
   fetch: (request, env, execution) => {

@@ -3,7 +3,7 @@ import { CONFORMANCE } from "../../src/dev/worker/fixtures/conformance.ts";
 import type { Notification } from "../../src/model/call.ts";
 import type { AuditBatch, Builtin } from "../../src/model/context.ts";
 import type { Env } from "../../src/platform.ts";
-import { Authority, createWorker, Hub as RealHub, Once as RealOnce, Session as RealSession, Task as RealTask, UpstreamSession } from "../../src/worker.ts";
+import { Authority, createWorker, Hub as RealHub, Once as RealOnce, Run, Session as RealSession, Task as RealTask, UpstreamSession } from "../../src/worker.ts";
 
 /*
  * The local Worker with builtins that a test can watch, a clock it can set ahead, a Hub that is slow and says how many listen, and a queue that
@@ -140,7 +140,7 @@ async function watched(path: string, env: Env): Promise<Response> {
   return Response.json({ ...seen, listeners });
 }
 
-export { Authority, UpstreamSession };
+export { Authority, Run, UpstreamSession };
 
 export default {
   fetch: (request, env, execution) => {

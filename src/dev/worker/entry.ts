@@ -1,4 +1,4 @@
-import { Authority, createWorker, Hub, Once, Session, Task as DeployedTask, UpstreamSession } from "../../worker.ts";
+import { Authority, createWorker, Hub, Once, Run, Session, Task as DeployedTask, UpstreamSession } from "../../worker.ts";
 import { CONFORMANCE } from "./fixtures/conformance.ts";
 
 /** The Worker of the local default: the deployed one, plus the builtins that the conformance workspace is made of. */
@@ -10,4 +10,4 @@ class Task extends DeployedTask {
   }
 }
 
-export { Authority, Hub, Once, Session, Task, UpstreamSession };
+export { Authority, Hub, Once, Run, Session, Task, UpstreamSession };

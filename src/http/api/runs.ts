@@ -18,7 +18,7 @@ const Node = z.object({
   type: z.string(),
   status: z.string(),
   startedAt: z.iso.datetime(),
-  finishedAt: z.iso.datetime(),
+  finishedAt: z.iso.datetime().nullable(),
   attempts: z.int(),
   items: z.int().nullable().openapi({ description: "How many items a forEach had." }),
   input: json,
