@@ -8,6 +8,18 @@ import type { Death } from "./workers/mortal.ts";
 /** The longest a death waits after its event, in ms. */
 const MOST_MS = 60;
 
+const ASKER = `
+name: Asker
+description: Does something, asks, and does something else
+inputSchema: { type: object, properties: { tag: { type: string } } }
+flow:
+  nodes:
+    - { id: before, type: tool, tool: up_act, arguments: { tag: "{% 'before ' & $input.tag %}" } }
+    - { id: who, type: ask, needs: [before], message: Who?, schema: { type: object, properties: { name: { type: string } } } }
+    - { id: after, type: tool, needs: [who], tool: up_act, arguments: { tag: "{% 'after ' & $input.tag %}" } }
+  output: "{% $steps.who.content.name %}"
+`;
+
 /** A workspace in which one scene is played after the other, and the deaths of its objects (workers/mortal.ts). */
 export class Lane {
   readonly workspace: TestWorkspace;
@@ -36,6 +48,7 @@ export class Lane {
     const lane = new Lane(gateway, upstream, await gateway.createWorkspace(), luck);
     await lane.workspace.api("POST", "/builtins", { set: "conformance" });
     await lane.workspace.api("POST", "/upstreams", { slug: "up", url: upstream.url });
+    await lane.workspace.api("PUT", "/agents/asker", ASKER);
     lane.session = await openSession(lane.here);
     return lane;
   }

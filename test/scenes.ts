@@ -81,6 +81,20 @@ async function asked(lane: Lane): Promise<void> {
   expect(end).toMatchObject({ text: expect.stringContaining("Ann"), isError: false });
 }
 
+/** A flow that asks: it survives its object, runs nothing twice, and the same answers get the same end. */
+async function paused(lane: Lane): Promise<void> {
+  const tag = randomUUID();
+  await lane.arm("Run", tag, 3);
+  const _meta = { "io.modelcontextprotocol/clientCapabilities": CAN_ANSWER };
+  const call = (round: JsonObject = {}) => modern(lane.luck.of([lane.here, lane.there]), "tools/call", { name: "asker", arguments: { tag }, ...round, _meta });
+  const first = await call();
+  const { resultType, requestState = null } = resultOf(first);
+  if (resultType !== "input_required") throw new Error(first.text);
+  const round = { inputResponses: { who: ANN }, requestState };
+  for (const answer of [...(await Promise.all([call(round), call(round)])), await call(round)]) expect(endOf(answer)).toEqual({ text: "Ann", isError: false });
+  expect([lane.upstream.calls(`before ${tag}`), lane.upstream.calls(`after ${tag}`)]).toEqual([1, 1]);
+}
+
 /** A listener of either era: its stream goes on or ends cleanly, and whoever comes back hears everything again. */
 async function listening(lane: Lane): Promise<void> {
   const { here, there } = await lane.stranger();
@@ -181,4 +195,4 @@ async function published(lane: Lane): Promise<void> {
   listener.close();
 }
 
-export const SCENES: readonly Scene[] = [parkedModern, parkedModern, parkedLegacy, parkedLegacy, asked, asked, listening, listening, once, once, revoked, ended, cancelled, kept, newcomer, published];
+export const SCENES: readonly Scene[] = [parkedModern, parkedModern, parkedLegacy, parkedLegacy, asked, asked, paused, paused, listening, listening, once, once, revoked, ended, cancelled, kept, newcomer, published];

@@ -1,7 +1,7 @@
 import { CONFORMANCE } from "../../src/dev/worker/fixtures/conformance.ts";
 import type { AuditBatch } from "../../src/model/context.ts";
 import type { Env } from "../../src/platform.ts";
-import { Authority, createWorker, Hub, Once, Run, Session, UpstreamSession } from "../../src/worker.ts";
+import { Authority, createWorker, Hub, Once, Run, Session, Task, UpstreamSession } from "../../src/worker.ts";
 
 /*
  * The local Worker with objects that die when a test says so: at a certain event of the object that first sees something said to it, before
@@ -45,7 +45,7 @@ async function told(object: string, method: string, args: unknown[]): Promise<st
   return `${object} ${method} ${JSON.stringify(args.filter((argument) => typeof argument !== "object" || !(argument instanceof WebSocket)))}`;
 }
 
-const REAL = { Authority, Hub, Once, Session, UpstreamSession };
+const REAL = { Authority, Hub, Once, Run, Session, UpstreamSession };
 
 for (const [kind, { prototype }] of Object.entries(REAL)) {
   for (const method of Object.getOwnPropertyNames(prototype)) {
@@ -80,7 +80,7 @@ async function mortal(request: Request, id: string): Promise<Response> {
   return Response.json({ done });
 }
 
-export { Authority, Hub, Once, Run, Session, UpstreamSession };
+export { Authority, Hub, Once, Run, Session, Task, UpstreamSession };
 
 export default {
   fetch: (request, env, execution) => {

@@ -2,7 +2,7 @@ import { CONFORMANCE } from "../../src/dev/worker/fixtures/conformance.ts";
 import { textResult, tool } from "../../src/dev/worker/fixtures/tool.ts";
 import type { Builtin } from "../../src/model/context.ts";
 import type { Env } from "../../src/platform.ts";
-import { Authority, createWorker, Hub, Once, Run, Session as RealSession, UpstreamSession } from "../../src/worker.ts";
+import { Authority, createWorker, Hub, Once, Run, Session as RealSession, Task, UpstreamSession } from "../../src/worker.ts";
 
 /*
  * The local Worker with a tool whose stream can be had again and that a test leads step by step, a clock it can set ahead, and sessions whose objects it
@@ -58,7 +58,7 @@ export class Session extends RealSession {
   }
 }
 
-export { Authority, Hub, Once, Run, UpstreamSession };
+export { Authority, Hub, Once, Run, Task, UpstreamSession };
 
 /** `/led/say/{call}/{text}`; `/led/ended/{call}`: why it was given up; `/led/ahead/{ms}`; `/led/{stored|ring|lose}/{object}`. */
 async function lead(path: string, env: Env): Promise<Response> {
