@@ -1,19 +1,22 @@
 import { findTool } from "../catalog/find.ts";
 import { chunks } from "../lib/egress.ts";
 import { randomToken } from "../lib/ids.ts";
+import { linesOf } from "../lib/lines.ts";
+import { heard } from "../lib/told.ts";
 import type { Call, Outcome, Reply } from "../model/call.ts";
 import type { ToolEntry } from "../model/catalog.ts";
 import type { CallContext, Snapshot } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
+import { ownerOf } from "../model/identity.ts";
 import { isObject, type JsonObject } from "../model/json.ts";
 import { declaresTasks, TASKS, tasksNeeded } from "../protocol/capabilities.ts";
 import { isModern } from "../protocol/revisions.ts";
-import { ownerOf, taskId } from "../tasks/id.ts";
+import { taskId } from "../tasks/id.ts";
 import { isQuick, notePace } from "../tasks/quick.ts";
 import type { TaskLine, TaskStart } from "../tasks/start.ts";
 import { taskText } from "../tasks/view.ts";
 import { handleOutcome, isWaiter, WAIT_FOR_RUN } from "../tasks/wait.ts";
-import { heard, linesOf, lostCall } from "../targets/mcp/leg.ts";
+import { lostCall } from "../targets/mcp/leg.ts";
 import { dispatched } from "./dispatch.ts";
 
 /** A call that may outlive its request, and as what it would. */

@@ -276,7 +276,7 @@ export interface TaskView {
   error: JsonText | null;
 }
 
-/** `owner`: see `tasks/id`; for any other one than its own a task is not there (null, false). */
+/** `owner`: see `model/identity`; for any other one than its own a task is not there (null, false). */
 export interface TaskApi {
   /** `/call`: a call that runs here, see `tasks/start`. `/watch?owner=`: WebSocket upgrade of one who gets the view, now and whenever it changes. */
   fetch(request: Request): Promise<Response>;

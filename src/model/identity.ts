@@ -44,6 +44,11 @@ export function gatewayItself(workspace: string): Principal {
   return { kind: "system", id: "system", name: "the gateway", workspace, role: null, scopes: [], readOnly: false, toolset: null, expiresAt: null };
 }
 
+/** Whose something is that an object keeps, which believes no name alone. */
+export function ownerOf({ workspace, principal }: { workspace: Workspace; principal: Principal }): string {
+  return JSON.stringify([workspace.id, principal.id]);
+}
+
 export function hasScope(principal: Principal, scope: Scope): boolean {
   return principal.scopes.includes(scope);
 }

@@ -1,14 +1,14 @@
 import { randomToken } from "../lib/ids.ts";
 import { log } from "../lib/log.ts";
 import { reach, RETRY_AFTER, twice } from "../lib/reach.ts";
+import { heard, type Told, told } from "../lib/told.ts";
 import type { Call, Outcome, Reply } from "../model/call.ts";
 import type { CallContext } from "../model/context.ts";
 import { GatewayError, toGatewayError } from "../model/error.ts";
+import { ownerOf } from "../model/identity.ts";
 import type { JsonText } from "../model/json.ts";
 import type { Answer, RunPause } from "../model/run.ts";
 import { INVALID_ANSWERS, INVALID_STATE } from "../protocol/jsonrpc.ts";
-import { heard, type Told, told } from "../targets/mcp/leg.ts";
-import { ownerOf } from "../tasks/id.ts";
 
 /*
  * The Worker's side of a run that asks: what it has done is kept by its `Run` object, its caller gets the questions, and the retry with the answers goes on.

@@ -1,5 +1,6 @@
+import { lineText } from "../lib/lines.ts";
 import type { Notification } from "../model/call.ts";
-import { type LegEnd, lineText } from "../targets/mcp/leg.ts";
+import type { LegEnd, LegLine } from "../targets/mcp/leg.ts";
 
 /** How long the end of a leg is given again to who asks with the same answers: a client whose connection broke tries again. */
 export const KEPT_MS = 60_000;
@@ -42,12 +43,12 @@ export class Leg {
   }
 
   write(notification: Notification): void {
-    const bytes = this.#encoder.encode(lineText({ type: "notification", notification }));
+    const bytes = this.#encoder.encode(lineText<LegLine>({ type: "notification", notification }));
     for (const reader of this.#readers) reader.enqueue(bytes);
   }
 
   finish(end: LegEnd): void {
-    const bytes = this.#encoder.encode(lineText(end));
+    const bytes = this.#encoder.encode(lineText<LegLine>(end));
     this.#end = { bytes, at: this.#now() };
     for (const reader of this.#readers) close(reader, bytes);
     this.#readers.clear();

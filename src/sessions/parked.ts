@@ -1,6 +1,7 @@
 import { cutBy } from "../lib/abort.ts";
 import { stop, type Timer } from "../lib/clock.ts";
 import { canonical } from "../lib/canonical.ts";
+import { told } from "../lib/told.ts";
 import { CLIENT_ERROR, type InputRequest } from "../model/call.ts";
 import { GatewayError, toGatewayError } from "../model/error.ts";
 import { isObject, type JsonObject, type JsonText } from "../model/json.ts";
@@ -9,7 +10,7 @@ import { errorText, INTERNAL_ERROR, responseText } from "../protocol/jsonrpc.ts"
 import { RELATED_TASK_KEY } from "../protocol/meta.ts";
 import { refusal } from "../targets/mcp/asks.ts";
 import type { Attempt } from "../targets/mcp/attempt.ts";
-import { type LegAnswer, type LegEnd, type LegStart, stateText, told } from "../targets/mcp/leg.ts";
+import { type LegAnswer, type LegEnd, type LegStart, stateText } from "../targets/mcp/leg.ts";
 import { tryLeg } from "../targets/mcp/channel-call.ts";
 import type { Asker, Post } from "../targets/mcp/legacy.ts";
 import { parsed } from "../targets/mcp/message.ts";

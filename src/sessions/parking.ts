@@ -1,4 +1,5 @@
-import { type LegAnswer, type LegEnd, type LegStart, lineText } from "../targets/mcp/leg.ts";
+import { lineText } from "../lib/lines.ts";
+import type { LegAnswer, LegEnd, LegLine, LegStart } from "../targets/mcp/leg.ts";
 import { ParkedCall } from "./parked.ts";
 
 /** The place of one call in the object that is named for it: `/call` begins it, `/answer` goes on, `/abandon` ends it unanswered. */
@@ -49,5 +50,5 @@ export class Parking {
 }
 
 function ended(end: LegEnd): Response {
-  return new Response(lineText(end));
+  return new Response(lineText<LegLine>(end));
 }

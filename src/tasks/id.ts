@@ -25,8 +25,3 @@ export async function taskPlace({ platform, workspace, principal }: Caller, id: 
   const [upstream, task] = JSON.parse(plain);
   return { upstream, task };
 }
-
-/** Whose task an object holds; it believes no name alone. */
-export function ownerOf({ workspace, principal }: Caller): string {
-  return JSON.stringify([workspace.id, principal.id]);
-}

@@ -11,7 +11,9 @@ import { pause, stop, type Timer } from "../lib/clock.ts";
 import { Gate } from "../lib/egress.ts";
 import { newId } from "../lib/ids.ts";
 import { memberOf } from "../lib/json.ts";
+import { lineText } from "../lib/lines.ts";
 import { log } from "../lib/log.ts";
+import { told } from "../lib/told.ts";
 import type { AuditEnd } from "../model/audit.ts";
 import type { Call, InputRequest, Notification, Outcome, Reply } from "../model/call.ts";
 import type { Platform, TaskView } from "../model/context.ts";
@@ -19,7 +21,6 @@ import { type ErrorCode, GatewayError, toGatewayError } from "../model/error.ts"
 import { isObject, type JsonObject } from "../model/json.ts";
 import { requireCapability } from "../protocol/capabilities.ts";
 import { errorData } from "../protocol/failures.ts";
-import { lineText, told } from "../targets/mcp/leg.ts";
 import type { TaskLine, TaskStart } from "./start.ts";
 import { isOver } from "./view.ts";
 

@@ -1,9 +1,9 @@
+import type { Told } from "../lib/told.ts";
 import type { Call, Notification, Outcome } from "../model/call.ts";
 import type { CatalogVersion, ToolEntry } from "../model/catalog.ts";
 import type { SessionHandle, TaskView } from "../model/context.ts";
 import type { Principal, Workspace } from "../model/identity.ts";
 import type { Limits } from "../model/limits.ts";
-import type { Told } from "../targets/mcp/leg.ts";
 
 /*
  * What a Worker and the object that runs a call for it tell each other. The request is a TaskStart as JSON, the answer JSON lines:

@@ -3,9 +3,10 @@ import type { Call, Outcome, Reply } from "../model/call.ts";
 import type { ToolEntry } from "../model/catalog.ts";
 import type { Builtin, CallContext, TaskApi, TaskView } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
+import { ownerOf } from "../model/identity.ts";
 import { isObject, type JsonText, type JsonValue } from "../model/json.ts";
 import { canAnswer } from "../protocol/capabilities.ts";
-import { ownerOf, taskId, taskPlace } from "./id.ts";
+import { taskId, taskPlace } from "./id.ts";
 
 /*
  * For clients without tasks: a run that takes too long for their timers is answered with a handle, and `wait_for_run` gives its result, or the

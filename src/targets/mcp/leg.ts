@@ -1,6 +1,6 @@
+import type { Told } from "../../lib/told.ts";
 import type { Call, Notification, Outcome } from "../../model/call.ts";
-import type { UpstreamSessionFailure } from "../../model/context.ts";
-import { GatewayError, type WireError } from "../../model/error.ts";
+import { GatewayError } from "../../model/error.ts";
 import type { JsonObject } from "../../model/json.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Link } from "./link.ts";
@@ -45,40 +45,10 @@ export type LegEnd =
 
 export type LegLine = { type: "notification"; notification: Notification } | LegEnd;
 
-/** A GatewayError as text carries it. */
-export type Told = Omit<UpstreamSessionFailure, "ok" | "foreign"> & { wire: WireError };
-
-export function told({ code, message, data, retryAfter, challenge, wire }: GatewayError): Told {
-  return { code, message, data: data ?? null, retryAfter: retryAfter ?? null, ...(challenge && { challenge }), wire };
-}
-
-export function heard({ code, message, data, retryAfter, challenge, wire }: Told): GatewayError {
-  return new GatewayError(code, message, { wire, ...(data && { data }), ...(retryAfter !== null && { retryAfter }), ...(challenge && { challenge }) });
-}
-
 /** What remains to be said of a call whose object is gone. */
 export function lostCall(cause?: unknown): GatewayError {
   const message = "the call was lost on its way: whether it took effect is unknown. It was not sent again.";
   return new GatewayError("upstream", message, { cause, data: { reason: "outcome_unknown" } });
-}
-
-export function lineText<Line = LegLine>(line: Line): string {
-  return `${JSON.stringify(line)}\n`;
-}
-
-/** The lines of a leg as they come. */
-export async function* linesOf<Line = LegLine>(parts: AsyncIterable<Uint8Array>): AsyncGenerator<Line, void> {
-  const decoder = new TextDecoder();
-  let pending = "";
-  for await (const part of parts) {
-    const [first = "", ...more] = decoder.decode(part, { stream: true }).split("\n");
-    pending += first;
-    for (const next of more) {
-      const line: Line = JSON.parse(pending);
-      yield line;
-      pending = next;
-    }
-  }
 }
 
 const STATE = "causeway-parked:";

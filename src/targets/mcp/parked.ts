@@ -1,11 +1,13 @@
 import { chunks } from "../../lib/egress.ts";
+import { linesOf } from "../../lib/lines.ts";
+import { heard } from "../../lib/told.ts";
 import type { Call, Notification, Outcome, Reply } from "../../model/call.ts";
 import type { CallContext } from "../../model/context.ts";
 import { GatewayError } from "../../model/error.ts";
 import type { JsonObject } from "../../model/json.ts";
 import { INVALID_STATE } from "../../protocol/jsonrpc.ts";
 import { type Attempting, end } from "./attempt.ts";
-import { heard, type LegAnswer, type LegEnd, type LegStart, linesOf, lostCall, type ParkedPlace, placeIn } from "./leg.ts";
+import { type LegAnswer, type LegEnd, type LegLine, type LegStart, lostCall, type ParkedPlace, placeIn } from "./leg.ts";
 import type { ChannelTry } from "./channel-call.ts";
 import type { LegacyTry } from "./legacy.ts";
 import { leavePlace, takePlace } from "./places.ts";
@@ -69,7 +71,7 @@ async function* exchange(object: string, path: string, body: LegStart | LegAnswe
   try {
     const request = new Request(`https://session/${path}`, { method: "POST", body: JSON.stringify(body), signal: stop.signal });
     const response = await ctx.platform.session(object).fetch(request);
-    for await (const line of linesOf(chunks(response))) {
+    for await (const line of linesOf<LegLine>(chunks(response))) {
       if (line.type !== "notification") return line;
       yield line.notification;
     }
