@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { Miniflare } from "miniflare";
 import { bundle } from "../src/dev/build.ts";
-import { COMPATIBILITY } from "../src/dev/miniflare.ts";
+import { COMPATIBILITY, manifestOf } from "../src/dev/miniflare.ts";
 
 /** A program to compare with, in a workerd process of its own. */
 export interface Peer {
@@ -25,7 +25,7 @@ export interface PeerOptions {
 
 /** Starts a peer on a socket of workerd's own. */
 export async function startPeer(name: string, { entry = fileURLToPath(new URL(`peers/${name}.ts`, import.meta.url)), vars = {}, objects = {}, node = false, alias = {}, inspect = false }: PeerOptions = {}): Promise<Peer> {
-  const { code } = await bundle(entry, { alias });
+  const { modules } = await bundle(entry, { alias });
   const miniflare = new Miniflare({
     host: "127.0.0.1",
     port: 0,
@@ -39,7 +39,7 @@ export async function startPeer(name: string, { entry = fileURLToPath(new URL(`p
           name,
           ...COMPATIBILITY,
           compatibilityFlags: COMPATIBILITY.compatibilityFlags.filter((flag) => !node || !flag.startsWith("no_nodejs")),
-          manifest: { mainModule: "worker.js", modules: { "worker.js": { type: "esm", contents: code } } },
+          manifest: manifestOf(modules),
           env: {
             ...Object.fromEntries(Object.entries(vars).map(([key, value]) => [key, { type: "text" as const, value }])),
             ...Object.fromEntries(Object.entries(objects).map(([key, exportName]) => [key, { type: "durable-object" as const, worker: name, exportName }])),

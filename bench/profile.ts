@@ -12,7 +12,7 @@ interface Profile {
 }
 
 export interface Hot {
-  /** Function and line in the bundle; `(program)` is native code, `(idle)` waiting. */
+  /** Function, module and line; `(program)` is native code, `(idle)` waiting. */
   name: string;
   /** Of the wall time. */
   share: number;
@@ -57,7 +57,7 @@ function selfTimes({ nodes, samples, timeDeltas }: Profile): Hot[] {
 }
 
 function nameOf({ functionName, url, lineNumber }: Node["callFrame"]): string {
-  return url === "" ? functionName || "(native)" : `${functionName || "(anonymous)"}:${lineNumber + 1}`;
+  return url === "" ? functionName || "(native)" : `${functionName || "(anonymous)"} ${url.split("/").at(-1)}:${lineNumber + 1}`;
 }
 
 /** Request and answer over the inspector's socket. */

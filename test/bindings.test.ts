@@ -1,13 +1,16 @@
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { unstable_readConfig } from "wrangler";
 import { z } from "zod";
-import { bundle, WORKER_ENTRY } from "../src/dev/build.ts";
+import { bundle, MAIN_MODULE, ROOT, WORKER_ENTRY } from "../src/dev/build.ts";
 import { COMPATIBILITY, startRuntime } from "../src/dev/miniflare.ts";
 
 /* What `wrangler deploy` binds is what the local default binds. */
 
 const Config = z.object({
   account_id: z.string().optional(),
+  main: z.string(),
+  rules: z.array(z.object({ type: z.string(), globs: z.array(z.string()) })),
   compatibility_date: z.string(),
   compatibility_flags: z.array(z.string()),
   durable_objects: z.object({ bindings: z.array(z.object({ name: z.string(), class_name: z.string() })) }),
@@ -19,8 +22,8 @@ const Config = z.object({
 const config = Config.parse(unstable_readConfig({ config: "wrangler.toml" }));
 
 test("wrangler.toml and the local runtime agree", async () => {
-  const { code } = await bundle(WORKER_ENTRY);
-  const runtime = await startRuntime({ workers: [{ name: "causeway", code, vars: {}, port: 0 }] });
+  const { modules } = await bundle(WORKER_ENTRY);
+  const runtime = await startRuntime({ workers: [{ name: "causeway", modules, vars: {}, port: 0 }] });
   try {
     const deployed = [
       ...config.durable_objects.bindings.map(({ name }) => name),
@@ -34,6 +37,14 @@ test("wrangler.toml and the local runtime agree", async () => {
   } finally {
     await runtime.stop();
   }
+});
+
+test("wrangler.toml takes every module of the build along", async () => {
+  const { modules } = await bundle(WORKER_ENTRY, { minify: true });
+  expect(config.main).toBe(join(ROOT, "dist/worker", MAIN_MODULE));
+  expect(config.rules).toEqual([{ type: "ESModule", globs: ["*.js"] }]);
+  expect(Object.keys(modules)).toContain(MAIN_MODULE);
+  expect(Object.keys(modules).filter((name) => name.includes("/") || !name.endsWith(".js"))).toEqual([]);
 });
 
 test("wrangler.toml names no account and no id", () => {

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { MAIN_MODULE } from "../src/dev/build.ts";
 import { PortTaken, startFront } from "../src/dev/front.ts";
 import type { Front } from "../src/dev/front.ts";
 import { startRuntime } from "../src/dev/miniflare.ts";
@@ -30,7 +31,7 @@ export default {
 let runtime: Runtime;
 let front: Front;
 beforeAll(async () => {
-  runtime = await startRuntime({ workers: [{ name: "causeway", code: WORKER, vars: {}, port: 0 }] });
+  runtime = await startRuntime({ workers: [{ name: "causeway", modules: { [MAIN_MODULE]: WORKER }, vars: {}, port: 0 }] });
   front = await startFront(0, runtime.origins.get("causeway") ?? "");
 });
 afterAll(async () => {

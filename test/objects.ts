@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Auth, SessionClaim } from "../src/access/authenticate.ts";
-import { bundle } from "../src/dev/build.ts";
+import { type Bundle, bundle } from "../src/dev/build.ts";
 import { startRuntime } from "../src/dev/miniflare.ts";
 import type { Runtime } from "../src/dev/miniflare.ts";
 import { toBase64Url } from "../src/lib/crypto.ts";
@@ -18,14 +18,14 @@ export const HOUR = 3_600_000;
 const WORKER = new URL("workers/authority.ts", import.meta.url).pathname;
 const VARS = { MASTER_KEY: toBase64Url(new Uint8Array(32).fill(9)), DATABASE_URL: "postgres://nobody@nowhere.invalid/none" };
 
-let code = "";
+let modules: Bundle["modules"] = {};
 let folder = "";
 let runtime: Runtime;
 
 /** For `beforeAll`. */
 export async function startObjects(): Promise<void> {
   folder = await mkdtemp(join(tmpdir(), "causeway-objects-"));
-  ({ code } = await bundle(WORKER));
+  ({ modules } = await bundle(WORKER));
   await start();
 }
 
@@ -42,7 +42,7 @@ export async function stopObjects(): Promise<void> {
 }
 
 async function start(): Promise<void> {
-  const one = { name: "one", code, vars: VARS, port: 0 };
+  const one = { name: "one", modules, vars: VARS, port: 0 };
   runtime = await startRuntime({ workers: [one, { ...one, name: "two", objectsOf: "one" }], persist: folder });
 }
 

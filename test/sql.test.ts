@@ -214,8 +214,8 @@ describe.for(ENGINES.filter(([, there]) => there))("%s Postgres", ([engine, , st
   });
 
   test("the unmodified driver does the same inside workerd", async () => {
-    const { code } = await bundle(new URL("workers/sql.ts", import.meta.url).pathname);
-    const runtime = await startRuntime({ workers: [{ name: "sql", code, vars: { DATABASE_URL: database.url }, port: 0 }] });
+    const { modules } = await bundle(new URL("workers/sql.ts", import.meta.url).pathname);
+    const runtime = await startRuntime({ workers: [{ name: "sql", modules, vars: { DATABASE_URL: database.url }, port: 0 }] });
     try {
       const response = await fetch(runtime.origins.get("sql") ?? "");
       expect(await response.json()).toEqual({ rows: [{ workspace: "ws_a", list: ["a", "b"], seven: 7 }], plain: [[{ one: 1 }], [{ two: "two" }]], failed: "42P01" });

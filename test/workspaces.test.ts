@@ -22,9 +22,9 @@ let runtime: Runtime;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "causeway-workspaces-"));
   database = await startDatabase({ dataFolder: folder, migrations: MIGRATIONS });
-  const { code } = await bundle(new URL("workers/authority.ts", import.meta.url).pathname);
+  const { modules } = await bundle(new URL("workers/authority.ts", import.meta.url).pathname);
   const vars = { MASTER_KEY: toBase64Url(new Uint8Array(32)), DATABASE_URL: database.url };
-  runtime = await startRuntime({ workers: [{ name: "one", code, vars, port: 0 }] });
+  runtime = await startRuntime({ workers: [{ name: "one", modules, vars, port: 0 }] });
 }, 120_000);
 
 afterAll(async () => {

@@ -13,9 +13,9 @@ export interface AuditQueue {
  * measured would be the local runtime's queue, which writes each message as JSON in base64 and back.
  */
 export async function startQueue(databaseUrl: string): Promise<AuditQueue> {
-  const { code } = await bundle(fileURLToPath(new URL("worker.ts", import.meta.url)));
+  const { modules } = await bundle(fileURLToPath(new URL("worker.ts", import.meta.url)));
   const vars = { MASTER_KEY: "not used here", DATABASE_URL: databaseUrl, ALLOW_INSECURE_UPSTREAMS: "1" };
-  const runtime = await startRuntime({ workers: [{ name: "queue", code, vars, port: 0 }] });
+  const runtime = await startRuntime({ workers: [{ name: "queue", modules, vars, port: 0 }] });
   const address = new URL(runtime.origins.get("queue") ?? "").host;
   const plugin = fileURLToPath(new URL("plugin.ts", import.meta.url));
   return { binding: { type: "unsafe:queue", address, dev: { plugin: { package: plugin, name: "queue" } } }, stop: runtime.stop };

@@ -1,5 +1,6 @@
 import { Miniflare } from "miniflare";
 import type { MiniflareOptions, WorkerdStructuredLog } from "miniflare";
+import { type Bundle, MAIN_MODULE } from "./build.ts";
 
 type WorkerOptions = NonNullable<MiniflareOptions["workers"]>[number];
 export type AuditBinding = NonNullable<WorkerOptions["config"]["env"]>[string];
@@ -7,8 +8,8 @@ export type AuditBinding = NonNullable<WorkerOptions["config"]["env"]>[string];
 /** One Worker of the local runtime. */
 export interface LocalWorker {
   name: string;
-  /** ES module text. */
-  code: string;
+  /** As `bundle` made them. */
+  modules: Bundle["modules"];
   /** Secrets and variables. */
   vars: Readonly<Record<string, string>>;
   /** The Worker whose objects, KV, bucket and queue this one shares; absent: its own. */
@@ -60,6 +61,11 @@ export async function startRuntime(options: {
   return { origins, miniflare, stop: () => miniflare.dispose() };
 }
 
+/** What Miniflare takes the modules of a Worker as. */
+export function manifestOf(modules: Bundle["modules"]): WorkerOptions["config"]["manifest"] {
+  return { mainModule: MAIN_MODULE, modules: Object.fromEntries(Object.entries(modules).map(([name, contents]) => [name, { type: "esm" as const, contents }])) };
+}
+
 function workerOptions(worker: LocalWorker): WorkerOptions {
   const home = worker.objectsOf ?? worker.name;
   const own = home === worker.name;
@@ -67,7 +73,7 @@ function workerOptions(worker: LocalWorker): WorkerOptions {
     config: {
       name: worker.name,
       ...COMPATIBILITY,
-      manifest: { mainModule: "worker.js", modules: { "worker.js": { type: "esm", contents: worker.code } } },
+      manifest: manifestOf(worker.modules),
       env: {
         ...Object.fromEntries(Object.entries(worker.vars).map(([name, value]) => [name, { type: "text" as const, value }])),
         ...Object.fromEntries(Object.entries(OBJECTS).map(([name, exportName]) => [name, { type: "durable-object" as const, worker: home, exportName }])),

@@ -43,7 +43,7 @@ async function start(): Promise<void> {
 
   const { masterKey, operatorToken } = folder.secrets;
   const vars = { MASTER_KEY: masterKey, DATABASE_URL: platform.url, OPERATOR_TOKEN: operatorToken, ALLOW_INSECURE_UPSTREAMS: "1", HOSTS: "127.0.0.1,localhost" };
-  const runtime = await startRuntime({ workers: [{ name: "causeway", code: worker.code, vars, port: 0 }], persist: join(folder.path, `objects-${platform.key}`), log: report });
+  const runtime = await startRuntime({ workers: [{ name: "causeway", modules: worker.modules, vars, port: 0 }], persist: join(folder.path, `objects-${platform.key}`), log: report });
   undo.push(runtime.stop);
   ownSignals();
   const front = await startFront(port, runtime.origins.get("causeway") ?? "");

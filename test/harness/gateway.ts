@@ -80,8 +80,8 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const audit = options.audit && { audit: options.audit };
   const run = () => startRuntime({
     workers: [
-      { name: "causeway", code: main.code, vars, port: 0, ...audit },
-      ...(second ? [{ name: "second", code: second.code, vars: { ...vars, ...options.second?.vars }, objectsOf: "causeway", port: 0, ...audit }] : []),
+      { name: "causeway", modules: main.modules, vars, port: 0, ...audit },
+      ...(second ? [{ name: "second", modules: second.modules, vars: { ...vars, ...options.second?.vars }, objectsOf: "causeway", port: 0, ...audit }] : []),
     ],
     log: ({ level, message }) => void logs.push(`${level}: ${message}`),
     ...(options.persist ? { persist: options.persist } : {}),
