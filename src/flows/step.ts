@@ -50,7 +50,7 @@ export async function runNode(node: FlowNode, state: RunState): Promise<{ end: N
 
 async function runItems(node: FlowNode, state: RunState, notes: Notes): Promise<NodeEnd> {
   if (node.when !== null && !(await holds(node.when, state))) return { status: "skipped" };
-  if (node.type === "ask") return runAsked(node, put(node, await inputOf(node, state, undefined), state), state, notes);
+  if (node.type === "ask") return runAsked(node, await put(node, await inputOf(node, state, undefined), state), state, notes);
   return completed(node.forEach === null ? await runItem(node, state, notes, 0, undefined) : await runEach(node, node.forEach, state, notes), state);
 }
 

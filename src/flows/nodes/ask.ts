@@ -4,7 +4,6 @@ import type { Limits } from "../../model/limits.ts";
 import type { Answer } from "../../model/run.ts";
 import type { NodeOf } from "../flow.ts";
 import type { Asked } from "../journal.ts";
-import { questionParams } from "../question.ts";
 import type { Outside } from "../task.ts";
 
 interface Asker {
@@ -14,7 +13,9 @@ interface Asker {
 }
 
 /** Puts the question, once and for all: what it says stays, however often the run is taken up again. Errors: `unsupported` where nobody can be asked. */
-export function put(node: NodeOf<"ask">, input: JsonObject, { canAsk, outside, limits }: Asker): Asked {
+export async function put(node: NodeOf<"ask">, input: JsonObject, { canAsk, outside, limits }: Asker): Promise<Asked> {
+  // With the schemas of forms, so that what asks nobody never evaluates them.
+  const { questionParams } = await import("../question.ts");
   const params = questionParams(input);
   if (!canAsk) throw new GatewayError("unsupported", "it asks a person, and whoever made this call cannot be asked (a client without elicitation by form, or another flow)");
   const at = outside.now();
