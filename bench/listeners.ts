@@ -1,10 +1,10 @@
-import { readFileSync, readdirSync } from "node:fs";
 import { Agent, request, type IncomingMessage } from "node:http";
 import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startGateway, type TestWorkspace } from "../test/harness/gateway.ts";
 import { Void } from "./rounds.ts";
 import { answer, call } from "./shots.ts";
+import { residentMiB } from "./workerd.ts";
 
 const PRINCIPALS = 200;
 /** Of each principal, half of them modern, half GET streams of legacy sessions. */
@@ -88,18 +88,4 @@ async function tokensOf(workspace: TestWorkspace): Promise<string[]> {
   const made: string[] = [];
   for (let nth = 0; nth < PRINCIPALS; nth++) made.push(String(Object(await workspace.api("POST", "/tokens", { name: `listener ${nth}`, scopes: ["mcp:read", "mcp:call"] })).token));
   return made;
-}
-
-/** Of the workerd that this process started; Linux only (proc(5), VmRSS). */
-function residentMiB(): number {
-  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    try {
-      const status = readFileSync(`/proc/${pid}/status`, "utf8");
-      if (!/^Name:\tworkerd/m.test(status) || !status.includes(`\nPPid:\t${process.pid}\n`)) continue;
-      return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) / 1024;
-    } catch {
-      continue;
-    }
-  }
-  throw new Void("the memory of workerd can be seen on Linux only");
 }

@@ -9,7 +9,7 @@ import { lookUps } from "./lookup.ts";
 import { profile } from "./profile.ts";
 import { added, measure, ratios, Void } from "./rounds.ts";
 import { costRow, jsonOf, meets, ratioRow, type Row, tableOf } from "./row.ts";
-import { bundleSizes, coldStart } from "./size.ts";
+import { bundleSizes, coldStart, workerdStart } from "./size.ts";
 import { openStage, type ShotName, type Stage } from "./stage.ts";
 
 interface Comparison {
@@ -41,6 +41,7 @@ const PROXY_LATENCY = ["added latency of the plain proxy, p50", "added latency o
 const LOOKUP = "10,000-tool catalog: look-up and decision";
 const BUNDLE = ["bundle, gzip: what an MCP request evaluates", "bundle, gzip: the whole"] as const;
 const COLD = "cold start: CPU of module evaluation";
+const START = "cold start: CPU of workerd, over an empty Worker";
 
 const LISTENERS = ["2,000 idle listeners: memory of workerd", "2,000 idle listeners: a change reaches the last"] as const;
 
@@ -80,6 +81,7 @@ async function otherRows(): Promise<Row[]> {
     rows.push(costRow(BUNDLE[0], [request], "kB", 200), costRow(BUNDLE[1], [whole], "kB", 500));
   }
   if (wants(COLD)) rows.push(costRow(COLD, await coldStart(), "ms", 40));
+  if (wants(START)) rows.push(costRow(START, await workerdStart(), "ms", null));
   if (wants(...LISTENERS)) {
     const { memory, reach } = await listeners(note);
     rows.push(costRow(LISTENERS[0], [memory], "MiB", 256), costRow(LISTENERS[1], [reach], "ms", 2_000));

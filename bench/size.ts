@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import type { Metafile } from "esbuild";
-import { bundle, MAIN_MODULE, WORKER_ENTRY } from "../src/dev/build.ts";
+import { bundle, type Bundle, MAIN_MODULE, WORKER_ENTRY } from "../src/dev/build.ts";
+import { startRuntime } from "../src/dev/miniflare.ts";
+import { cpuMs } from "./workerd.ts";
 
 const run = promisify(execFile);
 
@@ -40,7 +42,7 @@ console.log((user + system) / 1000);
 
 /**
  * Milliseconds of CPU that evaluating the main module takes, with all that it imports, one value for each of nine fresh processes. Measured in Node, which has the
- * same engine; the platform's own classes are empty stubs. Modules that are only imported dynamically are not loaded here; workerd parses them as well (`docs/performance.md`).
+ * same engine; the platform's own classes are empty stubs. Modules that are only imported dynamically are not loaded here; workerd parses them too: {@link workerdStart}.
  */
 export async function coldStart(): Promise<number[]> {
   const folder = await mkdtemp(join(tmpdir(), "causeway-bench-"));
@@ -58,4 +60,24 @@ export async function coldStart(): Promise<number[]> {
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+const STARTS = 21;
+const EMPTY: Bundle["modules"] = { [MAIN_MODULE]: ["Authority", "Hub", "Session", "UpstreamSession", "Once", "Task", "Run"].map((name) => `export class ${name} {}`).join("\n") + "\nexport default {};" };
+
+/** Milliseconds of CPU that workerd takes to start with our modules, over its start with an empty Worker that has the same bindings; one value for each pair of starts. */
+export async function workerdStart(): Promise<number[]> {
+  const { modules } = await bundle(WORKER_ENTRY, { minify: true });
+  const started = async (what: Bundle["modules"]) => {
+    const runtime = await startRuntime({ workers: [{ name: "causeway", modules: what, vars: {}, port: 0 }] });
+    const taken = cpuMs();
+    await runtime.stop();
+    return taken;
+  };
+  const times: number[] = [];
+  for (let round = 0; round < STARTS; round++) {
+    const empty = await started(EMPTY);
+    times.push((await started(modules)) - empty);
+  }
+  return times;
 }
