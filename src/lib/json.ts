@@ -90,6 +90,12 @@ export class Members {
     return slice ? this.#text.slice(slice.start, slice.end) : null;
   }
 
+  /** The object at `key` with members removed and set as by `editObject`, found without another scan; null when there is none, or it is no object. */
+  edited(key: string, edit: Edit): JsonText | null {
+    const slice = this.#find(this.#slices, key);
+    return slice?.inner ? rewritten(this.#text, slice.start, slice.end, slice.inner, edit) : null;
+  }
+
   #find(slices: Slice[], key: string): Slice | null {
     for (const slice of slices) if (hasKey(this.#text, slice, key)) return slice;
     return null;
@@ -134,10 +140,15 @@ export function editObject(text: JsonText, edit: Edit): JsonText {
   const changes = edit.set ?? {};
   if (holdsNone(text, edit.drop ?? []) && holdsNone(text, Object.keys(changes))) return withFirst(text, changes);
   const slices = slicesOf(text, 1);
-  if (!slices) return text;
+  return slices ? rewritten(text, 0, text.length, slices, edit) : text;
+}
+
+/** The object that lies in text from `start` to `stop`, its members at `slices`. */
+function rewritten(text: string, start: number, stop: number, slices: Slice[], edit: Edit): JsonText {
+  const changes = edit.set ?? {};
   const absent = new Set(Object.keys(changes));
   const kept: string[] = [];
-  const body = text.indexOf("{") + 1;
+  const body = text.indexOf("{", start) + 1;
   let from = body;
   let end = body;
   let changed = false;
@@ -151,8 +162,8 @@ export function editObject(text: JsonText, edit: Edit): JsonText {
     from = end + 1;
   }
   const added = addedMembers(absent, changes);
-  if (!changed && added.length === 0) return text;
-  return text.slice(0, body) + added.concat(kept).join(",") + text.slice(end);
+  if (!changed && added.length === 0) return text.slice(start, stop);
+  return text.slice(start, body) + added.concat(kept).join(",") + text.slice(end, stop);
 }
 
 /**

@@ -27,7 +27,7 @@ export function resultOutcome(result: JsonText, members: Members, call: Call, mo
   const set: Record<string, Change> = carried === null || carried === meta ? {} : { _meta: carried };
   // An extension's result says for itself how long it is good for; for whom is known here.
   if (!METHODS.has(call.method)) set.cacheScope = (was) => was && '"private"';
-  const edited = editObject(result, { drop, set });
+  const edited = members.edited("result", { drop, set }) ?? result;
   if (type === "task") return { type, task: edited };
   const outcome: Outcome = { type: "complete", result: edited };
   if (members.raw("result", "isError") === "true") outcome.isError = true;
