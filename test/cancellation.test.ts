@@ -32,9 +32,10 @@ const statements: Socket[] = [];
 let traces = 0;
 
 beforeAll(async () => {
-  upstream = await startRaw(offering(["wait", "stream"], (request, socket) => {
+  upstream = await startRaw(offering(["wait", "stream", "half"], (request, socket) => {
     if (toolOf(request) === "stream") stream(socket);
     if (toolOf(request) === "stream") chunk(socket, progressOf(request, "begun"));
+    if (toolOf(request) === "half") socket.write("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{");
     arrivals.push({ request, socket });
   }));
   database = await startRaw((_, socket) => void statements.push(socket));
@@ -100,6 +101,15 @@ test.each(ACCEPTS)("a modern client that accepts %s leaves while the upstream is
   sent.leave();
   await closes(socket);
   expect(await endOf(trace)).toBe("cancelled");
+});
+
+test.each(["up_stream", "up_half"])("the answer to a modern call of %s stops halfway for too long: the client hears of it, and the upstream's connection closes", async (name) => {
+  const trace = traceOf(traces++);
+  const sent = client.modern("tools/call", { name }, { trace });
+  const { socket } = await arrival();
+  expect((await sent.answer()).result).toMatchObject({ isError: true });
+  await closes(socket);
+  expect(await endOf(trace)).toBe("error_result");
 });
 
 test("a modern client leaves in the middle of a stream: the upstream's connection closes", async () => {
