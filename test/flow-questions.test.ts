@@ -244,6 +244,16 @@ describe("the state of a run that waits", () => {
     stranger.close();
   });
 
+  test("is of no use to whoever learns which run it is, without being its caller", async () => {
+    const round = await waiting("whose");
+    const { run } = await traced("change", "whose", "waiting");
+    const objects: any = await gateway.runtime.miniflare.getDurableObjectNamespace("RUN", "causeway");
+    const object = objects.get(objects.idFromName(String(run.id)));
+    expect(await object.resume({ owner: JSON.stringify([workspace.id, "tok_other"]), round: 1, responses: BECAUSE, token: "t", lastsMs: 1_000 })).toEqual({ type: "refused" });
+    expect(textOf(await call("change", { tag: "whose" }, round).answer())).toBe("because");
+    expect(effectsOf("whose")).toEqual(["before", "after"]);
+  });
+
   test("goes on with the flow that it began with, whatever was published since", async () => {
     await apply("changing", [{ id: "q", type: "ask", message: "Old?" }], "old");
     const { requestState } = asked(await call("changing", {}).answer());
