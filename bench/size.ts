@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import type { Metafile } from "esbuild";
 import { bundle, type Bundle, MAIN_MODULE, WORKER_ENTRY } from "../src/dev/build.ts";
-import { startRuntime } from "../src/dev/miniflare.ts";
+import { OBJECTS, startRuntime } from "../src/dev/miniflare.ts";
 import { cpuMs } from "./workerd.ts";
 
 const run = promisify(execFile);
@@ -63,7 +63,7 @@ export async function coldStart(): Promise<number[]> {
 }
 
 const STARTS = 21;
-const EMPTY: Bundle["modules"] = { [MAIN_MODULE]: ["Authority", "Hub", "Session", "UpstreamSession", "Once", "Task", "Run"].map((name) => `export class ${name} {}`).join("\n") + "\nexport default {};" };
+const EMPTY: Bundle["modules"] = { [MAIN_MODULE]: Object.values(OBJECTS).map((name) => `export class ${name} {}`).join("\n") + "\nexport default {};" };
 
 /** Milliseconds of CPU that workerd takes to start with our modules, over its start with an empty Worker that has the same bindings; one value for each pair of starts. */
 export async function workerdStart(): Promise<number[]> {

@@ -1,5 +1,6 @@
 import { type CallToolResult, ProtocolError, type Tool } from "@modelcontextprotocol/client";
 import type { Command } from "commander";
+import { MISSING_CAPABILITY } from "../protocol/jsonrpc.ts";
 import { workspaceApi } from "./api.ts";
 import { argumentsOf } from "./arguments.ts";
 import { elicitor } from "./elicit.ts";
@@ -15,9 +16,6 @@ interface CallOptions {
   toolset?: string;
   accept?: true | string[];
 }
-
-/** The client did not declare what the call needs (MCP 2026-07-28, error codes). */
-const MISSING_CAPABILITY = -32021;
 
 export function callCommand(program: Command, io: Io): void {
   addCall(program.command("call"), io);

@@ -30,7 +30,7 @@ export interface Runtime {
 /** What the platform is asked to be, as in wrangler.toml. */
 export const COMPATIBILITY = { compatibilityDate: "2026-10-23", compatibilityFlags: ["enable_request_signal", "global_fetch_strictly_public", "no_nodejs_compat", "no_nodejs_compat_v2", "no_nodejs_global_timers"] };
 /** Binding → class, as in wrangler.toml; a test holds the two together. */
-const OBJECTS = { AUTHORITY: "Authority", HUB: "Hub", SESSION: "Session", UPSTREAM_SESSION: "UpstreamSession", ONCE: "Once", TASK: "Task", RUN: "Run" };
+export const OBJECTS = { AUTHORITY: "Authority", HUB: "Hub", SESSION: "Session", UPSTREAM_SESSION: "UpstreamSession", ONCE: "Once", TASK: "Task", RUN: "Run" };
 export const AUDIT_QUEUE = { maxBatchSize: 20, maxBatchTimeout: 1, maxRetries: 10 };
 
 /**

@@ -1,14 +1,19 @@
 import type { Call, Outcome } from "../model/call.ts";
-import type { GatewayError } from "../model/error.ts";
+import { GatewayError } from "../model/error.ts";
 import type { JsonObject, JsonText } from "../model/json.ts";
 import { editObject, memberOf } from "../lib/json.ts";
-import { failureText, HEADER_MISMATCH, INTERNAL_ERROR, INVALID_PARAMS, MISSING_CAPABILITY, RESOURCE_NOT_FOUND, UNSUPPORTED_VERSION, URL_ELICITATION_REQUIRED } from "./jsonrpc.ts";
+import { failureText, HEADER_MISMATCH, INTERNAL_ERROR, INVALID_PARAMS, INVALID_STATE, MISSING_CAPABILITY, RESOURCE_NOT_FOUND, UNSUPPORTED_VERSION, URL_ELICITATION_REQUIRED } from "./jsonrpc.ts";
 import { isModern } from "./revisions.ts";
 
 type Failed = Extract<Outcome, { type: "failed" }>;
 
 /** Codes by which two neighbours talk about their own hop: past it they mean something else, or nothing. */
 export const HOP_CODES: readonly number[] = [HEADER_MISMATCH, MISSING_CAPABILITY, UNSUPPORTED_VERSION];
+
+/** A `requestState` that was good, and is not any more: something waited for it once. */
+export function spentState(): GatewayError {
+  return new GatewayError("invalid", "requestState has expired or was already used", { data: { reason: INVALID_STATE } });
+}
 
 /** An upstream's error as written, but for codes that the client's revision gives another meaning or another number. */
 export function failedText(id: JsonText, call: Call, outcome: Failed, revision: string): JsonText {

@@ -8,7 +8,8 @@ import { GatewayError, toGatewayError } from "../model/error.ts";
 import { ownerOf } from "../model/identity.ts";
 import type { JsonText } from "../model/json.ts";
 import type { Answer, RunPause } from "../model/run.ts";
-import { INVALID_ANSWERS, INVALID_STATE } from "../protocol/jsonrpc.ts";
+import { spentState } from "../protocol/failures.ts";
+import { INVALID_ANSWERS } from "../protocol/jsonrpc.ts";
 
 /*
  * The Worker's side of a run that asks: what it has done is kept by its `Run` object, its caller gets the questions, and the retry with the answers goes on.
@@ -68,7 +69,7 @@ export async function* resumeRun({ run, round }: RunPlace, call: Call, ctx: Call
     case "invalid":
       throw new GatewayError("invalid", `the answers do not fit what was asked: ${resumed.problems.join("; ")}`, { data: { reason: INVALID_ANSWERS, problems: resumed.problems } });
     case "refused":
-      throw staleState();
+      throw spentState();
     case "go":
   }
   let end: PartEnd = { error: told(new GatewayError("cancelled", "the call was given up")) };
@@ -83,10 +84,6 @@ export async function* resumeRun({ run, round }: RunPlace, call: Call, ctx: Call
     const text = JSON.stringify(end);
     ctx.waitUntil(twice(() => object().settle(token, text)).catch((cause: unknown) => log("warn", "how a run went on was not kept", { run, requestId: ctx.requestId, cause })));
   }
-}
-
-export function staleState(): GatewayError {
-  return new GatewayError("invalid", "requestState has expired or was already used", { data: { reason: INVALID_STATE } });
 }
 
 function endIn(text: JsonText): Outcome {

@@ -2,6 +2,7 @@ import { flowText } from "../catalog/snapshot.ts";
 import type { Flow } from "../flows/flow.ts";
 import type { Journal } from "../flows/journal.ts";
 import { outsideOf } from "../flows/outside.ts";
+import { nobodyToAsk } from "../flows/nodes/ask.ts";
 import { masked } from "../flows/redact.ts";
 import { type Ended, outcomeOf } from "../flows/result.ts";
 import { runFlow, type RunStart } from "../flows/run.ts";
@@ -12,9 +13,10 @@ import type { CallContext } from "../model/context.ts";
 import { GatewayError, toGatewayError } from "../model/error.ts";
 import type { JsonObject, JsonText, JsonValue } from "../model/json.ts";
 import { canAnswer, requireCapability } from "../protocol/capabilities.ts";
+import { spentState } from "../protocol/failures.ts";
 import { isModern } from "../protocol/revisions.ts";
 import { traced, type RunEnd } from "../runs/record.ts";
-import { type Part, pauseRun, resumeRun, runPlace, staleState } from "../runs/resume.ts";
+import { type Part, pauseRun, resumeRun, runPlace } from "../runs/resume.ts";
 import type { NewRun } from "../runs/store.ts";
 import { Trace } from "../runs/trace.ts";
 
@@ -43,7 +45,7 @@ export async function* invokeAgent(target: Extract<Target, { kind: "agent" }>, c
   if (call.method !== "tools/call") throw new GatewayError("unsupported", "an agent can only be called as a tool");
   const place = runPlace(call.requestState);
   if (place) return yield* resumeRun(place, call, ctx, (part) => goOn(part, place.round, call, ctx));
-  if (call.requestState !== null) throw staleState();
+  if (call.requestState !== null) throw spentState();
   const flow = await flowOf(target.flow, ctx);
   if (flow.nodes.some(({ type, when }) => type === "ask" && when === null)) requireSomebody(call, ctx);
   const { principal } = ctx;
@@ -114,7 +116,7 @@ function canAsk(call: Call, ctx: CallContext): boolean {
 function requireSomebody(call: Call, ctx: CallContext): void {
   if (canAsk(call, ctx)) return;
   if (ctx.canAsk && isModern(ctx.revision)) requireCapability(call.capabilities, FORM);
-  throw new GatewayError("unsupported", "this agent asks a person, and whoever made this call cannot be asked (a client without elicitation by form, or another flow)");
+  throw nobodyToAsk("this agent");
 }
 
 function inputOf(call: Call): JsonValue {

@@ -17,9 +17,13 @@ export async function put(node: NodeOf<"ask">, input: JsonObject, { canAsk, outs
   // With the schemas of forms, so that what asks nobody never evaluates them.
   const { questionParams } = await import("../question.ts");
   const params = questionParams(input);
-  if (!canAsk) throw new GatewayError("unsupported", "it asks a person, and whoever made this call cannot be asked (a client without elicitation by form, or another flow)");
+  if (!canAsk) throw nobodyToAsk("it");
   const at = outside.now();
   return { question: { method: "elicitation/create", params }, at, until: at + Math.min(node.timeoutMs ?? Infinity, limits.parkedMs) };
+}
+
+export function nobodyToAsk(who: string): GatewayError {
+  return new GatewayError("unsupported", `${who} asks a person, and whoever made this call cannot be asked (a client without elicitation by form, or another flow)`);
 }
 
 /** The answer → `{ action, content }`. Unless the node says otherwise, whatever is no consent ends the run: nothing behind the question happens. */

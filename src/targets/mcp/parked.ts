@@ -3,9 +3,8 @@ import { linesOf } from "../../lib/lines.ts";
 import { heard } from "../../lib/told.ts";
 import type { Call, Notification, Outcome, Reply } from "../../model/call.ts";
 import type { CallContext } from "../../model/context.ts";
-import { GatewayError } from "../../model/error.ts";
 import type { JsonObject } from "../../model/json.ts";
-import { INVALID_STATE } from "../../protocol/jsonrpc.ts";
+import { spentState } from "../../protocol/failures.ts";
 import { type Attempting, end } from "./attempt.ts";
 import { type LegAnswer, type LegEnd, type LegLine, type LegStart, lostCall, type ParkedPlace, placeIn } from "./leg.ts";
 import type { ChannelTry } from "./channel-call.ts";
@@ -38,7 +37,7 @@ export async function* runParked(call: Call, ctx: CallContext, leg: LegacyTry | 
 
 /** The next leg of a call that waits for these answers. Never sends the call again, whatever has become of it. */
 export async function* resumeParked({ object, round, until }: ParkedPlace, owner: string, call: Call, ctx: CallContext): Reply {
-  if (until < ctx.platform.now()) throw invalidState();
+  if (until < ctx.platform.now()) throw spentState();
   const answer: LegAnswer = { owner, round, responses: call.inputResponses ?? {} };
   return outcomeOf(yield* exchange(object, "answer", answer, ctx), object, ctx);
 }
@@ -48,7 +47,7 @@ function outcomeOf(ended: LegEnd, object: string, ctx: CallContext): Outcome {
     case "outcome":
       return waits(ended.outcome) ? { ...ended.outcome, abandon: () => ctx.waitUntil(abandon(object, ctx)) } : ended.outcome;
     case "refused":
-      throw invalidState();
+      throw spentState();
     case "lost":
       throw lostCall();
     default:
@@ -87,8 +86,4 @@ const LOST: LegEnd = { type: "lost" };
 
 async function abandon(object: string, ctx: CallContext): Promise<void> {
   await ctx.platform.session(object).fetch(new Request("https://session/abandon", { method: "POST" }));
-}
-
-function invalidState(): GatewayError {
-  return new GatewayError("invalid", "requestState has expired or was already used", { data: { reason: INVALID_STATE } });
 }
