@@ -107,6 +107,7 @@ const CACHES = [
   "src/audit/buffer.ts",
   "src/catalog/cache.ts",
   "src/connections/cache.ts",
+  "src/http/shapes.ts",
   "src/lib/egress.ts",
   "src/lib/ids.ts",
   "src/policy/bearing.ts",

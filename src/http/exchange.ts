@@ -14,7 +14,7 @@ import { lowered } from "../model/limits.ts";
 import { acceptsOf } from "../protocol/accepts.ts";
 import type { Codec, Incoming } from "../protocol/codec.ts";
 import { type ClientProfile, profileOf } from "../protocol/profiles.ts";
-import { type Exchange as WireExchange, lastMessage, respond } from "../protocol/respond.ts";
+import { type AnswerType, type Exchange as WireExchange, lastMessage, respond } from "../protocol/respond.ts";
 import { isResumable, StreamKeeper } from "../sessions/keeping.ts";
 import { withSessionLevel } from "../sessions/level.ts";
 import type { Position } from "../sessions/position.ts";
@@ -23,6 +23,7 @@ import { withRounds } from "../sessions/rounds.ts";
 import { Running } from "../sessions/running.ts";
 import type { Place } from "./place.ts";
 import { refuseScope } from "./refusals.ts";
+import { keepShapes } from "./shapes.ts";
 
 interface Facts {
   request: RequestContext;
@@ -96,15 +97,16 @@ export class Exchange {
       // It looks after itself.
       lasting: () => undefined,
       waitUntil: request.waitUntil,
-      headers: (streaming) => this.headers(streaming),
+      headers: (type) => this.headers(type),
     });
   }
 
-  headers(streaming: boolean): Record<string, string> {
+  headers(type: AnswerType): Record<string, string> {
     const { started, authenticated, request } = this.facts;
     const auth = `auth;dur=${authenticated - started}`;
-    const timing = streaming ? auth : `${auth}, target;dur=${request.platform.now() - authenticated}`;
-    return { "server-timing": timing, "causeway-request-id": request.requestId };
+    // A stream begins before its call has ended.
+    const timing = type === "application/json" ? `${auth}, target;dur=${request.platform.now() - authenticated}` : auth;
+    return { "content-type": type, "server-timing": timing, "causeway-request-id": request.requestId };
   }
 
   #refusal(call: Call): Response | null {
@@ -128,7 +130,7 @@ export class Exchange {
       signal.release();
     };
     const reply = handle(incoming.call, ctx, around ? { around, ended } : { ended });
-    return {
+    const wire: WireExchange = {
       incoming,
       codec,
       reply: codec.era === "modern" ? reply : withSessionLevel(reply, request.platform, ctx.session),
@@ -142,8 +144,10 @@ export class Exchange {
       lasting: () => void (incoming.call.method === "subscriptions/listen" || standing.watch()),
       unasked,
       waitUntil: request.waitUntil,
-      headers: (streaming) => this.headers(streaming),
+      headers: (type) => this.headers(type),
     };
+    keepShapes("exchange", wire);
+    return wire;
   }
 
   #open({ method, clientInfo }: Pick<Call, "method" | "clientInfo">, revision: string, manner: Manner, canAsk: boolean, keepStream: CallContext["keepStream"]) {

@@ -65,8 +65,7 @@ export async function legacy(exchange: Exchange, body: LegacyBody, session: Sess
   if (!body.batch) return new Response(invalid.join(), { headers: { "content-type": "application/json" } });
   const answers = await exchange.runBatch(requests, codec, manner);
   if (answers instanceof Response) return answers;
-  const headers = { ...exchange.headers(false), "content-type": "application/json" };
-  return new Response(`[${[...invalid, ...answers].join(",")}]`, { headers });
+  return new Response(`[${[...invalid, ...answers].join(",")}]`, { headers: exchange.headers("application/json") });
 }
 
 /**

@@ -13,6 +13,7 @@ import { endSession, initialize, legacy, openStream } from "./legacy.ts";
 import { withOrigin } from "./origin.ts";
 import type { Place } from "./place.ts";
 import { refuse, refuseAuth } from "./refusals.ts";
+import { keepShapes } from "./shapes.ts";
 
 export interface Route {
   slug: string;
@@ -41,6 +42,7 @@ async function answer(request: Request, place: Place, platform: Platform, execut
   const { method, headers } = request;
   const bytes = await readBody(request, limits.bodyBytes);
   const body = bytes === null ? TOO_LARGE : parseStrict(bytes, { depth: limits.jsonDepth, keys: limits.jsonKeys });
+  keepShapes("body", body);
   const facts = { method, contentType: headers.get("content-type"), header: (name: string) => headers.get(name) };
   const message = classify(facts, body, limits);
 

@@ -11,6 +11,7 @@ import { METHODS } from "./methods.ts";
 import { modernNotice } from "./notices.ts";
 
 const REVISION = "2026-07-28";
+const COMPLETE: JsonText = '"complete"';
 const NO_CACHE: CacheHint = { ttlMs: 0, scope: "private" };
 
 /** Writes 2026-07-28. */
@@ -20,15 +21,14 @@ function outcomeText(id: JsonText, call: Call, outcome: Outcome): JsonText {
   if (outcome.type === "failed") return failedText(id, call, outcome, REVISION);
   if (outcome.type === "input_required") return responseText(id, inputRequired(outcome));
   if (outcome.type === "task") return responseText(id, editObject(outcome.task, { set: { resultType: '"task"', _meta: (was) => answerMeta(was, null) } }));
-  const set: Record<string, Change> = { resultType: '"complete"' };
-  if (METHODS.get(call.method)?.cacheable) {
-    const cache = outcome.cache ?? NO_CACHE;
-    set.ttlMs = String(cache.ttlMs);
-    set.cacheScope = JSON.stringify(cache.scope);
-  }
   const subscription = call.method === "subscriptions/listen" ? id : null;
-  set._meta = (was) => answerMeta(was, subscription);
+  const _meta = (was: JsonText | null) => answerMeta(was, subscription);
+  const set: Record<string, Change> = METHODS.get(call.method)?.cacheable ? { resultType: COMPLETE, ...cacheMembers(outcome.cache ?? NO_CACHE), _meta } : { resultType: COMPLETE, _meta };
   return responseText(id, outcome.plain === undefined ? editObject(outcome.result, { set }) : `{${membersText(set)},${outcome.plain}}`);
+}
+
+function cacheMembers({ ttlMs, scope }: CacheHint): { ttlMs: JsonText; cacheScope: JsonText } {
+  return { ttlMs: String(ttlMs), cacheScope: JSON.stringify(scope) };
 }
 
 function inputRequired({ inputRequests, requestState }: Extract<Outcome, { type: "input_required" }>): JsonText {

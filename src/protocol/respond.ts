@@ -29,6 +29,8 @@ export interface Keeper {
   primes: boolean;
 }
 
+export type AnswerType = "application/json" | "text/event-stream";
+
 /** One call on its way out: what it answers to, and how its end is learnt. */
 export interface Exchange {
   incoming: Incoming;
@@ -47,8 +49,8 @@ export interface Exchange {
   /** Told, perhaps more than once, that the call takes its time: a stream has begun, or `jsonWaitMs` are over. */
   lasting(): void;
   waitUntil(work: Promise<unknown>): void;
-  /** Response headers; asked for once, when the answer starts. */
-  headers(streaming: boolean): Record<string, string>;
+  /** Response headers with this media type; asked for once, when the answer starts. */
+  headers(type: AnswerType): Record<string, string>;
 }
 
 type Step = IteratorResult<Notification, Outcome>;
@@ -128,9 +130,7 @@ function encode({ codec, incoming }: Exchange, outcome: Outcome): JsonText {
 }
 
 function json(exchange: Exchange, status: number, body: JsonText): Response {
-  const headers = exchange.headers(false);
-  headers["content-type"] = "application/json";
-  return new Response(body, { status, headers });
+  return new Response(body, { status, headers: exchange.headers("application/json") });
 }
 
 function failure(exchange: Exchange, thrown: unknown): Response {
@@ -143,7 +143,6 @@ function failure(exchange: Exchange, thrown: unknown): Response {
 }
 
 const STREAM_HEADERS = {
-  "content-type": "text/event-stream",
   "cache-control": "no-cache, no-transform",
   "x-accel-buffering": "no",
 };
@@ -180,7 +179,7 @@ function stream(exchange: Exchange, first: Promise<Next>, keeping: Keeping | nul
     },
     new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER }),
   );
-  return new Response(body, { headers: { ...exchange.headers(true), ...STREAM_HEADERS } });
+  return new Response(body, { headers: { ...exchange.headers("text/event-stream"), ...STREAM_HEADERS } });
 }
 
 /** Keeps what is in between awake, and a client that asked for progress as well. What it says is not kept: a stream that is had again has its own. */
