@@ -25,7 +25,8 @@ beforeAll(async () => {
     if (toolOf(request) === "act") return reply(socket, 200, "application/json", called(request));
     arrived.get(markOf(request))?.();
   }));
-  gateway = await startGateway({ entry: WATCHED });
+  // Clients that leave are noticed a moment later: until then their calls count at the upstream.
+  gateway = await startGateway({ entry: WATCHED, vars: { LIMITS: JSON.stringify({ upstreamConcurrency: 64 }) } });
 });
 
 afterAll(() => Promise.all([gateway?.stop(), upstream?.close()]));

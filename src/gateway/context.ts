@@ -1,4 +1,4 @@
-import { cutBy } from "../lib/abort.ts";
+import { cuttable } from "../lib/abort.ts";
 import { newId } from "../lib/ids.ts";
 import { bareCall, type Call, type Reply } from "../model/call.ts";
 import type { CatalogVersion } from "../model/catalog.ts";
@@ -45,7 +45,7 @@ function lifeOf(method: string, { streamAgeMs, totalMs }: Limits): number {
 }
 
 interface Place {
-  signal: Pick<CallContext, "signal" | "onCut">;
+  signal: Pick<CallContext, "signal" | "cutBy" | "onCut">;
   deadline: number;
   depth: number;
   parent: string | null;
@@ -111,6 +111,10 @@ class LiveCall implements CallContext {
     return this.#signal.signal;
   }
 
+  cutBy(): unknown {
+    return this.#signal.cutBy();
+  }
+
   onCut(listener: (reason: unknown) => void): () => void {
     return this.#signal.onCut(listener);
   }
@@ -125,7 +129,7 @@ function nested(scope: CallScope, parent: CallContext, name: string, args: JsonO
   if (parent.depth + 1 > parent.limits.callDepth) {
     throw new GatewayError("limited", `calls nest deeper than ${parent.limits.callDepth} (limit callDepth)`);
   }
-  const signal = options.signal ? { signal: options.signal, ...cutBy(options.signal) } : parent;
+  const signal = options.signal ? { signal: options.signal, ...cuttable(options.signal) } : parent;
   const ctx = new LiveCall(scope, { signal, deadline: parent.deadline, depth: parent.depth + 1, parent: parent.callId });
   options.accepted?.(ctx.callId);
   return handle(callOf(name, args, options), ctx);

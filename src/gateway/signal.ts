@@ -46,6 +46,11 @@ export class CallSignal {
     for (const listener of this.#listeners ?? []) listener(reason);
   }
 
+  /** Null also for a call whose client has left unseen: to look at the client is what costs. */
+  cutBy(): GatewayError | null {
+    return this.#reason;
+  }
+
   /** Hears of the end, at once when it was already; not of the deadline, which needs a timer that the listener has anyway. */
   onCut(listener: (reason: unknown) => void): () => void {
     this.#listen();

@@ -358,7 +358,9 @@ export interface CallContext extends RequestContext {
   keepStream?: ((atOnce: boolean) => void) | null;
   /** Fires at the deadline, when the client is gone (modern), on cancel (legacy), and when the right is lost. */
   readonly signal: AbortSignal;
-  /** The same without the deadline, which the listener keeps by itself: dearer things than a signal are rare on the way of a call. */
+  /** Why the call was cut, as far as that is known without looking at its client; null: it was not. */
+  cutBy(): unknown;
+  /** Hears of the same as the signal but the deadline, which the listener keeps by itself: dearer things than a signal are rare on the way of a call. */
   onCut(listener: (reason: unknown) => void): () => void;
   /** Unix ms at which the whole call ends. */
   deadline: number;

@@ -1,4 +1,4 @@
-import { cutBy } from "../lib/abort.ts";
+import { cuttable } from "../lib/abort.ts";
 import { stop, type Timer } from "../lib/clock.ts";
 import { canonical } from "../lib/canonical.ts";
 import { told } from "../lib/told.ts";
@@ -131,7 +131,7 @@ export class ParkedCall implements Asker {
   async #read(): Promise<void> {
     const { call, revision, link, name, key, session, until, capabilities } = this.#start;
     const { signal } = this.#abort;
-    const ctx = { signal, ...cutBy(signal), revision, waitUntil: (work: Promise<unknown>) => void work };
+    const ctx = { signal, ...cuttable(signal), revision, waitUntil: (work: Promise<unknown>) => void work };
     const leg = { link: { ...link, gate: undefined, now: this.#now }, name, key, until, asker: this };
     const steps = tryLeg({ ...call, headerParam: null }, ctx, session === null ? { ...leg, session, capabilities } : { ...leg, session, aside: true });
     try {

@@ -1,4 +1,4 @@
-import { cutBy } from "../../src/lib/abort.ts";
+import { cuttable } from "../../src/lib/abort.ts";
 import { bareCall, type Call, type Notification, type Outcome, type Reply } from "../../src/model/call.ts";
 import type { ToolEntry, UpstreamEntry } from "../../src/model/catalog.ts";
 import type { AuthorityApi, CallContext, Platform, Snapshot, UpstreamSessionApi } from "../../src/model/context.ts";
@@ -110,7 +110,7 @@ export function bench(url: string, own: { limits?: Partial<Record<keyof Limits, 
       session: null,
       canAsk: (options.revision ?? "2026-07-28") === "2026-07-28",
       signal: controller.signal,
-      ...cutBy(controller.signal),
+      ...cuttable(controller.signal),
       deadline: now + (options.deadlineMs ?? limits.totalMs),
       depth: 0,
       hops: options.hops ?? 0,

@@ -1,3 +1,4 @@
+import { cuttable } from "../../lib/abort.ts";
 import { pause } from "../../lib/clock.ts";
 import { memberOf, Members } from "../../lib/json.ts";
 import { bareCall, type Call, CLIENT_ERROR, type Notification, type Outcome } from "../../model/call.ts";
@@ -123,7 +124,7 @@ async function request(method: string, { call, ctx, link, revision }: Drive, id:
 async function cancel(driving: Drive, id: string): Promise<void> {
   const { ctx } = driving;
   const signal = AbortSignal.timeout(CANCEL_MS);
-  const own: CallContext = { ...ctx, signal, onCut: () => () => undefined, deadline: ctx.platform.now() + CANCEL_MS };
+  const own: CallContext = { ...ctx, signal, ...cuttable(signal), deadline: ctx.platform.now() + CANCEL_MS };
   await request("tasks/cancel", { ...driving, ctx: own, link: { ...driving.link, gate: undefined } }, id).catch(() => undefined);
 }
 

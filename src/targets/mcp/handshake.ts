@@ -1,7 +1,7 @@
 import type { UpstreamSessionState } from "../../model/context.ts";
 import { GatewayError } from "../../model/error.ts";
 import { isObject, type JsonObject, type JsonText } from "../../model/json.ts";
-import { cutBy } from "../../lib/abort.ts";
+import { cuttable } from "../../lib/abort.ts";
 import { discard } from "../../lib/egress.ts";
 import { IMPLEMENTATION } from "../../protocol/identity.ts";
 import { isLegacy, LEGACY } from "../../protocol/revisions.ts";
@@ -33,7 +33,7 @@ export async function openSession(link: Link, capabilities: JsonObject, signal: 
 
 async function initialize(link: Link, revision: string, capabilities: JsonObject, signal: AbortSignal): Promise<Opened> {
   const request = plainRequest("initialize", proposal(revision, capabilities), null);
-  const watch = new Watch(link, cutBy(signal), { until: link.now() + link.limits.firstByteMs });
+  const watch = new Watch(link, cuttable(signal), { until: link.now() + link.limits.firstByteMs });
   try {
     const response = await sendOver(link, { method: "POST", headers: request.headers, body: request.body, signal: watch.signal });
     if (response.status !== 200) {

@@ -55,7 +55,7 @@ export interface Asker {
 }
 
 /** What of a call's context a try needs. */
-export type TryContext = Pick<CallContext, "signal" | "onCut" | "revision" | "waitUntil">;
+export type TryContext = Pick<CallContext, "signal" | "cutBy" | "onCut" | "revision" | "waitUntil">;
 
 /**
  * One POST to a legacy upstream in its session, and the reading of its answer over as many streams as it takes. A disconnect is

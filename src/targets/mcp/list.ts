@@ -1,7 +1,7 @@
 import type { Platform, UpstreamSessionState } from "../../model/context.ts";
 import { type Challenge, GatewayError } from "../../model/error.ts";
 import { isObject, type JsonObject, type JsonText, type JsonValue } from "../../model/json.ts";
-import { cutBy } from "../../lib/abort.ts";
+import { cuttable } from "../../lib/abort.ts";
 import { discard } from "../../lib/egress.ts";
 import { elementsOf, memberOf } from "../../lib/json.ts";
 import { LISTING_CAPABILITIES } from "../../protocol/extensions.ts";
@@ -116,7 +116,7 @@ async function list(link: Link, most: number, signal: AbortSignal): Promise<Upst
 
 /** The same over HTTP+SSE; `refused`: what is said when it does not speak that either. */
 async function listChannel(link: Link, most: number, signal: AbortSignal, refused: GatewayError): Promise<UpstreamListing> {
-  const watch = new Watch(link, cutBy(signal), { until: link.now() + link.limits.totalMs });
+  const watch = new Watch(link, cuttable(signal), { until: link.now() + link.limits.totalMs });
   try {
     const channel = await openChannel(link, LISTING_CAPABILITIES, watch).catch((thrown: unknown) => {
       throw thrown instanceof GatewayError && thrown.code === "upstream_invalid" ? refused : thrown;
@@ -179,7 +179,7 @@ async function ask(link: Link, speaking: Speaking, method: string, params: JsonO
   if (speaking.era === "channel") return resultOf(await askChannel(speaking.channel, method, params, signal), method);
   const request = plainRequest(method, params, speaking.era === "modern" ? speaking.revision : null);
   const headers = { ...request.headers, ...(speaking.era === "legacy" ? sessionHeaders(speaking.state) : {}) };
-  const watch = new Watch(link, cutBy(signal), { until: link.now() + link.limits.totalMs });
+  const watch = new Watch(link, cuttable(signal), { until: link.now() + link.limits.totalMs });
   try {
     const response = await sendOver(link, { method: "POST", headers, body: request.body, signal: watch.signal });
     if (response.status !== 200) {

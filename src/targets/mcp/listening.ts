@@ -1,4 +1,4 @@
-import { cutBy } from "../../lib/abort.ts";
+import { cuttable } from "../../lib/abort.ts";
 import { discard } from "../../lib/egress.ts";
 import type { UpstreamSessionState } from "../../model/context.ts";
 import { GatewayError } from "../../model/error.ts";
@@ -70,7 +70,7 @@ export async function listenLegacy(link: Link, state: UpstreamSessionState, posi
  * The same of an upstream that speaks HTTP+SSE, over a connection of its own. `begun`: it is open, with this link and state for what is posted meanwhile.
  */
 export async function listenChannel(link: Link, signal: AbortSignal, ears: Ears, begun: (channel: Channel) => Promise<void>): Promise<StreamEnd> {
-  const watch = new Watch(link, cutBy(signal), { until: link.now() + link.limits.totalMs });
+  const watch = new Watch(link, cuttable(signal), { until: link.now() + link.limits.totalMs });
   try {
     const channel = await openChannel(link, {}, watch).catch(foreign);
     if (channel instanceof GatewayError) return "refused";
@@ -99,7 +99,7 @@ async function follow(
   read: (texts: AsyncGenerator<JsonText, void>) => Promise<StreamEnd>,
   position?: StreamPosition,
 ): Promise<StreamEnd> {
-  const watch = new Watch(link, cutBy(signal), { until: link.now() + link.limits.totalMs });
+  const watch = new Watch(link, cuttable(signal), { until: link.now() + link.limits.totalMs });
   try {
     const response = await sendOver(link, { ...request, signal: watch.signal });
     if (response.status === 200) return await read(textsOf(response, link, watch, position));

@@ -1,6 +1,6 @@
 import { GatewayError } from "../../model/error.ts";
 import { isObject, type JsonObject, type JsonValue } from "../../model/json.ts";
-import { cutBy } from "../../lib/abort.ts";
+import { cuttable } from "../../lib/abort.ts";
 import { discard, readText } from "../../lib/egress.ts";
 import { HEADER_MISMATCH, MISSING_CAPABILITY, UNSUPPORTED_VERSION } from "../../protocol/jsonrpc.ts";
 import { isLegacy, isModern, MODERN } from "../../protocol/revisions.ts";
@@ -32,7 +32,7 @@ export async function discover(link: Link, signal: AbortSignal): Promise<Extract
 
 async function ask(link: Link, revision: string, signal: AbortSignal): Promise<Discovery> {
   const request = plainRequest("server/discover", {}, revision);
-  const watch = new Watch(link, cutBy(signal), { until: link.now() + link.limits.firstByteMs });
+  const watch = new Watch(link, cuttable(signal), { until: link.now() + link.limits.firstByteMs });
   try {
     const response = await sendOver(link, { method: "POST", headers: request.headers, body: request.body, signal: watch.signal });
     const failed = statusError(response, link.now());

@@ -11,18 +11,25 @@ export interface WatchOptions {
 }
 
 const CANCEL_NOTICE_MS = 1_000;
+/**
+ * Whether the caller is still there is looked at no sooner: to end what ends by itself by then would save nothing, and listening to a client
+ * is a tenth of what a short call costs (docs/performance.md).
+ */
+const LOOK_MS = 25;
 
 /**
- * Ends one exchange with an upstream: when the call is cut, when the first byte or the next event is late, at the deadline.
- * One controller and one timer, which is moved only when it fires: signals and timers are dear on the hot path.
+ * Ends one exchange with an upstream: when the call is cut, within `LOOK_MS` of its start; when the first byte or the next event is late; at the
+ * deadline. One controller and one timer, which is moved only when it fires: signals and timers are dear on the hot path.
  */
 export class Watch {
   readonly #controller = new AbortController();
   readonly #options: WatchOptions;
   readonly #link: Link;
+  readonly #outer: Cuttable;
   #limit: number;
   #since: number;
   #answered = false;
+  #listens = false;
   #timer: Timer | null = null;
   #over = false;
   #until: number;
@@ -33,12 +40,16 @@ export class Watch {
 
   constructor(link: Link, outer: Cuttable, options: WatchOptions) {
     this.#link = link;
+    this.#outer = outer;
     this.#options = options;
     this.#limit = link.limits.firstByteMs;
     this.#since = link.now();
     this.#until = options.until;
-    this.#forget = outer.onCut(this.#cancel);
-    this.#arm();
+    const reason = outer.cutBy();
+    // Before it began: there is nothing to tell the upstream.
+    this.#over = reason !== null;
+    if (this.#over) this.#end(reason);
+    else this.#arm();
   }
 
   get signal(): AbortSignal {
@@ -51,7 +62,7 @@ export class Watch {
     this.#limit = this.#link.limits.idleMs;
     this.active();
     // The timer only ever moves later by itself.
-    if (this.#limit < this.#link.limits.firstByteMs) this.#arm();
+    if (this.#listens && this.#limit < this.#link.limits.firstByteMs) this.#arm();
   }
 
   /** Something that means something came in; comments do not. */
@@ -62,6 +73,7 @@ export class Watch {
   /** The upstream waits for us: until as many calls of `go` no time counts. */
   hold(): void {
     if (this.#held++ > 0) return;
+    this.#listen();
     this.#left = this.#until - this.#link.now();
     stop(this.#timer);
   }
@@ -87,10 +99,18 @@ export class Watch {
   #arm(): void {
     if (this.#over || this.#held > 0) return;
     stop(this.#timer);
-    this.#timer = setTimeout(this.#check, Math.max(0, this.#due() - this.#link.now()));
+    const left = Math.max(0, this.#due() - this.#link.now());
+    this.#timer = setTimeout(this.#check, this.#listens ? left : Math.min(left, LOOK_MS));
+  }
+
+  #listen(): void {
+    if (this.#listens) return;
+    this.#listens = true;
+    this.#forget = this.#outer.onCut((reason) => void this.#finish(reason));
   }
 
   readonly #check = (): void => {
+    this.#listen();
     if (this.#link.now() < this.#due()) return this.#arm();
     void this.#finish(new GatewayError("timeout", this.#lateness(), { data: { reason: this.#answered ? "idle" : "first_byte" } }));
   };
@@ -100,13 +120,6 @@ export class Watch {
     if (this.#answered) return `the upstream sent nothing for ${this.#limit} ms`;
     return `the upstream did not answer within ${this.#limit} ms`;
   }
-
-  readonly #cancel = (reason: unknown): void => {
-    if (this.#timer) return void this.#finish(reason);
-    // Before it began: there is nothing to tell the upstream.
-    this.#over = true;
-    this.#end(reason);
-  };
 
   async #finish(reason: unknown): Promise<void> {
     if (this.#over) return;
