@@ -8,7 +8,17 @@ export function stop(timer: Timer | null): void {
 export function within<T>(ms: number, promise: Promise<T>): Promise<T | "late"> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, ms, "late" as const);
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+    // One reaction, where `finally` would be a promise more: every call that waits for the outside comes by here.
+    promise.then(
+      (value) => {
+        clearTimeout(timer);
+        resolve(value);
+      },
+      (thrown) => {
+        clearTimeout(timer);
+        reject(thrown);
+      },
+    );
   });
 }
 
