@@ -90,3 +90,16 @@ test("a message stays within one billing unit of the queue", async () => {
   expect(ids()).toHaveLength(300);
   expect(Math.max(...sent.map((message) => new TextEncoder().encode(message).length))).toBeLessThanOrEqual(64 * 1024);
 });
+
+test("records that come while others are being sent leave with the next send, each once", async () => {
+  let acknowledge = () => {};
+  let sends = 0;
+  const { give, ids } = await bufferOver(() => (sends++ === 0 ? new Promise((resolve) => (acknowledge = resolve)) : Promise.resolve()));
+  const first = give(record(1));
+  await vi.waitUntil(() => sends === 1);
+  const second = give(record(2));
+  acknowledge();
+  await vi.runAllTimersAsync();
+  await Promise.all([first, second]);
+  expect(ids()).toEqual(["call_1", "call_2"]);
+});
