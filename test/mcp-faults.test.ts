@@ -365,6 +365,18 @@ test("a cancelled call tells a legacy upstream, and closes the stream when it ha
   expect(seen).toEqual([seen[0], seen[0], "heard", "closed"]);
 });
 
+test.each([["modern", MODERN], ["legacy", LEGACY]])("a call that was cut before its request was sent reaches no %s upstream", async (_name, era) => {
+  const upstream = await raw((request, socket, nth) => (methodOf(request) === "tools/call" ? reply(socket, 200, "application/json", answerTo(request, OK)) : handshake(request, socket, nth)));
+  const own = bench(upstream.url, { upstream: { era } });
+  await own.run(call);
+  const before = upstream.requests.length;
+  const ctx = own.context();
+  ctx.abort();
+  await expect(own.start(call, ctx).next()).rejects.toMatchObject({ code: "cancelled" });
+  await Promise.all(ctx.background);
+  expect(upstream.requests.slice(before).map(methodOf)).toEqual([]);
+});
+
 test("a call that ended well is not cancelled afterwards", async () => {
   const upstream = await raw((request, socket, nth) => (methodOf(request) === "tools/call" ? reply(socket, 200, "application/json", answerTo(request, OK)) : handshake(request, socket, nth)));
   const own = bench(upstream.url, { upstream: { era: LEGACY } });
