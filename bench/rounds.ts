@@ -42,7 +42,6 @@ export async function measure(stage: Stage, names: readonly ShotName[], note: (l
   for (const name of names) {
     await answer(stage.shots[name]);
     const answered = await warm(stage.shots[name]);
-    await sleep(REST_MS);
     if (OURS.includes(name)) counted.expect(answered);
     note(`warm  ${name}  ${answered} calls`);
   }
@@ -71,7 +70,10 @@ export async function measure(stage: Stage, names: readonly ShotName[], note: (l
 /** Calls answered meanwhile. */
 async function warm(shot: Shot): Promise<number> {
   let answered = 0;
-  for (let turn = 0; turn < MOST_WARMINGS && answered < WARM_CALLS; turn++) answered += (await load(shot, WARM_SECONDS)).answered;
+  for (let turn = 0; turn < MOST_WARMINGS && answered < WARM_CALLS; turn++) {
+    answered += (await load(shot, WARM_SECONDS)).answered;
+    await sleep(REST_MS);
+  }
   return answered;
 }
 
