@@ -103,3 +103,18 @@ test("records that come while others are being sent leave with the next send, ea
   await Promise.all([first, second]);
   expect(ids()).toEqual(["call_1", "call_2"]);
 });
+
+test("while the queue takes nothing, no record is given up with older ones before its own 25 s are over", async () => {
+  const began = Date.now();
+  const { give, ids } = await bufferOver(async () => {
+    if (Date.now() - began < 33_000) throw new TypeError("queue away");
+  });
+  for (let second = 0; second < 33; second++) {
+    void give(record(second));
+    await vi.advanceTimersByTimeAsync(1_000);
+  }
+  await vi.runAllTimersAsync();
+  const young = Array.from({ length: 20 }, (_, index) => `call_${index + 13}`);
+  expect(ids()).toEqual(expect.arrayContaining(young));
+  expect(new Set(ids()).size).toBe(ids().length);
+});

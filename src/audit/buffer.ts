@@ -10,7 +10,7 @@ import { batchOf, elementOf, recordsIn } from "./batch.ts";
 /*
  * Group commit. A send per call would cost more than the call, and so would a timer per call (docs/performance.md), so records
  * of an isolate wait a moment and leave together. A record is written into its message at once and stays in the buffer until a send that carried it was
- * acknowledged: text is a tenth of what the records would keep alive.
+ * acknowledged: text keeps nothing else alive.
  * Requests keep watch (`waitUntil`): each sends what is there if nobody else did, and stays until it is acknowledged. A request
  * begins a watch unless one is gathering already, so every record has a watch that ends after it came, a busy isolate sends once a
  * window, and a lone request has its own. No request waits on a promise of another one: they look at the buffer, so
@@ -23,7 +23,7 @@ interface Message {
   bytes: number;
   /** Unix ms at which the first of them came. */
   since: number;
-  /** What the next element is written against; null once it was sent: it takes no more. */
+  /** What the next element is written against; null once it was sent: it takes no more. Only the newest message takes any. */
   last: AuditRecord | null;
 }
 
@@ -55,19 +55,18 @@ export function keep(queue: Queue<AuditBatch>, record: AuditRecord, now: () => n
   return watch(queue, at, now);
 }
 
-/** Into the newest message, while it has room and was not sent. */
+/** Into the newest message, while it has room, was not sent, and is no older than a window: what is given up with it is as old as it. */
 function add(record: AuditRecord, at: number): void {
   const open = buffer.messages.at(-1);
-  if (open?.last) {
+  if (open?.last && at < open.since + WINDOW_MS) {
     const element = elementOf(record, open.last);
     const bytes = open.bytes + utf8Length(element) + 1;
-    if (bytes <= MESSAGE_BYTES) {
+    if (bytes < MESSAGE_BYTES) {
       open.elements.push(element);
       open.bytes = bytes;
       open.last = record;
       return;
     }
-    open.last = null;
   }
   const element = elementOf(record, null);
   buffer.messages.push({ elements: [element], bytes: utf8Length(element), since: at, last: record });
