@@ -42,7 +42,6 @@ async function answer(request: Request, place: Place, platform: Platform, execut
   const { method, headers } = request;
   const bytes = await readBody(request, limits.bodyBytes);
   const body = bytes === null ? TOO_LARGE : parseStrict(bytes, { depth: limits.jsonDepth, keys: limits.jsonKeys });
-  keepShapes("body", body);
   const facts = { method, contentType: headers.get("content-type"), header: (name: string) => headers.get(name) };
   const message = classify(facts, body, limits);
 
@@ -54,6 +53,7 @@ async function answer(request: Request, place: Place, platform: Platform, execut
   if (!auth.ok) return refuseAuth(auth, place);
   if (sessionId !== null && !owns(auth, session)) return refuse(404, "session not found", -32001);
 
+  keepShapes("body", body);
   const exchange = new Exchange({
     request: {
       platform,
