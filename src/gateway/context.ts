@@ -129,7 +129,7 @@ function nested(scope: CallScope, parent: CallContext, name: string, args: JsonO
   if (parent.depth + 1 > parent.limits.callDepth) {
     throw new GatewayError("limited", `calls nest deeper than ${parent.limits.callDepth} (limit callDepth)`);
   }
-  const signal = options.signal ? { signal: options.signal, ...cuttable(options.signal) } : parent;
+  const signal = options.signal ? cuttable(options.signal) : parent;
   const ctx = new LiveCall(scope, { signal, deadline: parent.deadline, depth: parent.depth + 1, parent: parent.callId });
   options.accepted?.(ctx.callId);
   return handle(callOf(name, args, options), ctx);

@@ -6,9 +6,10 @@ export interface Cuttable {
   onCut(listener: (reason: unknown) => void): () => void;
 }
 
-/** A signal as something that can end. */
-export function cuttable(signal: AbortSignal): Cuttable {
+/** A signal as something that can end, by its signal or by listener. */
+export function cuttable(signal: AbortSignal): Cuttable & { readonly signal: AbortSignal } {
   return {
+    signal,
     cutBy: () => (signal.aborted ? signal.reason : null),
     onCut(listener) {
       const fired = () => listener(signal.reason);

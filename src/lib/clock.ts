@@ -8,17 +8,7 @@ export function stop(timer: Timer | null): void {
 export function within<T>(ms: number, promise: Promise<T>): Promise<T | "late"> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, ms, "late" as const);
-    // One reaction, where `finally` would be a promise more: every call that waits for the outside comes by here.
-    promise.then(
-      (value) => {
-        clearTimeout(timer);
-        resolve(value);
-      },
-      (thrown) => {
-        clearTimeout(timer);
-        reject(thrown);
-      },
-    );
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
 

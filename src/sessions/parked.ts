@@ -130,8 +130,7 @@ export class ParkedCall implements Asker {
 
   async #read(): Promise<void> {
     const { call, revision, link, name, key, session, until, capabilities } = this.#start;
-    const { signal } = this.#abort;
-    const ctx = { signal, ...cuttable(signal), revision, waitUntil: (work: Promise<unknown>) => void work };
+    const ctx = { ...cuttable(this.#abort.signal), revision, waitUntil: (work: Promise<unknown>) => void work };
     const leg = { link: { ...link, gate: undefined, now: this.#now }, name, key, until, asker: this };
     const steps = tryLeg({ ...call, headerParam: null }, ctx, session === null ? { ...leg, session, capabilities } : { ...leg, session, aside: true });
     try {

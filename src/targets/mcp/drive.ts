@@ -123,8 +123,7 @@ async function request(method: string, { call, ctx, link, revision }: Drive, id:
 /** Not of the call any more, which may have been cut. */
 async function cancel(driving: Drive, id: string): Promise<void> {
   const { ctx } = driving;
-  const signal = AbortSignal.timeout(CANCEL_MS);
-  const own: CallContext = { ...ctx, signal, ...cuttable(signal), deadline: ctx.platform.now() + CANCEL_MS };
+  const own: CallContext = { ...ctx, ...cuttable(AbortSignal.timeout(CANCEL_MS)), deadline: ctx.platform.now() + CANCEL_MS };
   await request("tasks/cancel", { ...driving, ctx: own, link: { ...driving.link, gate: undefined } }, id).catch(() => undefined);
 }
 
