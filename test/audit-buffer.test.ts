@@ -104,6 +104,20 @@ test("records that come while others are being sent leave with the next send, ea
   expect(ids()).toEqual(["call_1", "call_2"]);
 });
 
+test("however fast records come, they leave no more than once a window", async () => {
+  const sends = vi.fn(() => new Promise<void>((resolve) => setTimeout(resolve, 3)));
+  const { give, ids } = await bufferOver(sends);
+  const held: (Promise<void> | null)[] = [];
+  for (let index = 0; index < 1_000; index++) {
+    held.push(give(record(index)));
+    await vi.advanceTimersByTimeAsync(1);
+  }
+  await vi.runAllTimersAsync();
+  await Promise.all(held);
+  expect(ids()).toHaveLength(1_000);
+  expect(sends.mock.calls.length).toBeLessThan(13);
+});
+
 test("while the queue takes nothing, no record is given up with older ones before its own 25 s are over", async () => {
   const began = Date.now();
   const { give, ids } = await bufferOver(async () => {

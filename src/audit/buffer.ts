@@ -87,12 +87,14 @@ async function watch(queue: Queue<AuditBatch>, since: number, now: () => number)
   log("error", "audit records lost: the queue took nothing for 25 s", { ids });
 }
 
+/** What is there now. What comes in meanwhile has a watch of its own: taken along, it would be sent at once, over and over where records keep coming. */
 async function send(queue: Queue<AuditBatch>, now: () => number): Promise<void> {
   buffer.sendingSince = now();
+  const due = [...buffer.messages];
+  for (const message of due) message.last = null;
   try {
-    while (buffer.messages.length > 0) {
-      const sent = buffer.messages.slice(0, BATCH_MESSAGES);
-      for (const message of sent) message.last = null;
+    for (let from = 0; from < due.length; from += BATCH_MESSAGES) {
+      const sent = due.slice(from, from + BATCH_MESSAGES);
       const taken = await within(SEND_TIMEOUT_MS, queue.sendBatch(sent.map(({ elements }) => ({ body: batchOf(elements), contentType: "text" as const }))));
       if (taken === "late") throw new GatewayError("timeout", "the queue did not answer");
       buffer.messages = buffer.messages.filter((message) => !sent.includes(message));
