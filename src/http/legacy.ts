@@ -56,11 +56,11 @@ type LegacyBody = Extract<Classified, { kind: "legacy" }>;
 export async function legacy(exchange: Exchange, body: LegacyBody, session: SessionClaims | null): Promise<Response> {
   const codec = legacyCodec(session?.revision ?? body.revision ?? UNSTATED_REVISION);
   const manner = { session: session && handleOf(session), disconnectCancels: false };
+  const [first] = body.messages;
+  if (!body.batch && first?.kind === "request") return exchange.run(declared(first.incoming, session), codec, manner);
   const requests = body.messages.flatMap((message) => (message.kind === "request" ? [declared(message.incoming, session)] : []));
   const invalid = body.messages.flatMap((message) => (message.kind === "invalid" ? [message.body] : []));
   if (session) await Promise.all(body.messages.flatMap((message) => [answered(exchange, session, message), cancelled(exchange, session, message)]));
-  const [only] = requests;
-  if (!body.batch && only) return exchange.run(only, codec, manner);
   if (requests.length + invalid.length === 0) return new Response(null, { status: 202 });
   if (!body.batch) return new Response(invalid.join(), { headers: { "content-type": "application/json" } });
   const answers = await exchange.runBatch(requests, codec, manner);
