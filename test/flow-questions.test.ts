@@ -6,10 +6,11 @@ import { StreamableHTTPClientTransport as LegacyTransport } from "@modelcontextp
 import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { isObject, type JsonObject, type JsonValue } from "../src/model/json.ts";
+import type { JsonObject, JsonValue } from "../src/model/json.ts";
 import { AskedClient, nextMessage } from "./asked-client.ts";
 import { type Gateway, startGateway, type TestWorkspace } from "./harness/gateway.ts";
 import { messageProblems } from "./messages.ts";
+import { asked as askedIn, errorOf, textOf } from "./outcomes.ts";
 import { type Answer, type SendOptions, type Sent, SocketClient } from "./socket-client.ts";
 import { until } from "./until.ts";
 
@@ -84,20 +85,9 @@ function call(name: string, args: JsonObject, round: JsonObject = {}, { capabili
 }
 
 /** What an answer asks; held against the official schema. */
-function asked({ message, result }: Answer): { requests: JsonObject; requestState: JsonValue } {
-  if (result.resultType !== "input_required" || !isObject(result.inputRequests)) throw new Error(`nothing was asked: ${JSON.stringify(message)}`);
-  expect(messageProblems("2026-07-28", "server", message, "tools/call")).toEqual([]);
-  return { requests: result.inputRequests, requestState: result.requestState ?? null };
-}
-
-function textOf({ message, result }: Answer): string {
-  const [first] = Array.isArray(result.content) ? result.content : [];
-  if (!isObject(first)) throw new Error(`no content: ${JSON.stringify(message)}`);
-  return String(first.text);
-}
-
-function errorOf({ message }: Answer): JsonObject {
-  return isObject(message.error) ? message.error : {};
+function asked(answer: Answer): ReturnType<typeof askedIn> {
+  expect(messageProblems("2026-07-28", "server", answer.message, "tools/call")).toEqual([]);
+  return askedIn(answer);
 }
 
 const accept = (content: JsonObject) => ({ action: "accept", content });
@@ -187,10 +177,14 @@ describe("a modern client", () => {
     expect(effectsOf("late")).toEqual(["before"]);
   });
 
-  test("learns that a flow within a flow cannot ask", async () => {
-    const end = await call("outer", { tag: "outer" }).answer();
-    expect(end.result).toMatchObject({ isError: true, _meta: { "causeway/error": { code: "unsupported", node: "inner" } } });
-    expect(effectsOf("outer")).toEqual([]);
+  test("is asked by a flow within a flow, and no node of either runs twice", async () => {
+    const { keys, requests, requestState } = asked(await call("outer", { tag: "outer" }).answer());
+    expect(requests["inner/consent"]).toMatchObject({ method: "elicitation/create", params: { message: "Change outer?" } });
+    expect(keys).toEqual(["inner/consent"]);
+    expect(textOf(await call("outer", { tag: "outer" }, { inputResponses: { "inner/consent": BECAUSE.consent }, requestState }).answer())).toContain("because");
+    expect(effectsOf("outer")).toEqual(["before", "after"]);
+    await traced("outer", "outer", "completed");
+    await traced("change", "outer", "completed");
   });
 
   test("that leaves after its answer stops the run, whose state is used up", async () => {

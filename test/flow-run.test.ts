@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { parse } from "yaml";
 import { compile } from "../src/flows/compile.ts";
 import { parseDefinition } from "../src/flows/definition.ts";
@@ -6,9 +6,8 @@ import type { Flow } from "../src/flows/flow.ts";
 import type { Journal } from "../src/flows/journal.ts";
 import { type Ended, outcomeOf } from "../src/flows/result.ts";
 import { runFlow, type FlowEnd, type RunStart } from "../src/flows/run.ts";
-import type { HttpAnswer, HttpRequest, Outside, Statement } from "../src/flows/task.ts";
-import type { Notification, Outcome } from "../src/model/call.ts";
-import type { NestedOptions } from "../src/model/context.ts";
+import type { HttpAnswer, HttpRequest, Outside, Statement, ToolOptions } from "../src/flows/task.ts";
+import { CLIENT_ERROR, type Notification, type Outcome } from "../src/model/call.ts";
 import { GatewayError } from "../src/model/error.ts";
 import type { JsonObject, JsonValue } from "../src/model/json.ts";
 import { DEFAULT_LIMITS, type Limits } from "../src/model/limits.ts";
@@ -28,7 +27,7 @@ class World implements Outside {
   time = 1_000;
   readonly queries: Pending[] = [];
   readonly requests: HttpRequest[] = [];
-  readonly tools: { name: string; args: JsonObject; options: NestedOptions }[] = [];
+  readonly tools: { name: string; args: JsonObject; options: ToolOptions }[] = [];
   readonly waits: { ms: number; pass(): void }[] = [];
   /** Answers statements at once; null: they wait. */
   database: ((statement: Statement, index: number) => JsonObject[]) | null = null;
@@ -52,7 +51,7 @@ class World implements Outside {
     return { status: 200, contentType: "application/json", retryAfter: null, text: "{}", ...this.http(request, index) };
   }
 
-  async *callTool(name: string, args: JsonObject, options: NestedOptions): AsyncGenerator<Notification, Outcome, void> {
+  async *callTool(name: string, args: JsonObject, options: ToolOptions): AsyncGenerator<Notification, Outcome, void> {
     const index = this.tools.push({ name, args, options }) - 1;
     options.accepted?.(`aud_${index}`);
     yield { method: "notifications/progress", params: '{"progress":5,"message":"half way"}' };
@@ -373,11 +372,11 @@ test.each<[string, Outcome, object]>([
   ["an error result", { type: "complete", isError: true, result: '{"content":[{"type":"text","text":"no such city"}],"isError":true}' }, { code: "upstream", message: "no such city" }],
   ["an error result of the gateway", { type: "complete", isError: true, result: '{"content":[{"type":"text","text":"denied"}],"_meta":{"causeway/error":{"code":"forbidden"}}}' }, { code: "forbidden", message: "denied" }],
   ["an upstream's protocol error", { type: "failed", code: -32602, error: '{"code":-32602,"message":"bad city"}' }, { code: "upstream", message: "bad city" }],
-  ["a question", { type: "input_required", inputRequests: {} }, { code: "unsupported" }],
+  ["a question that nobody can pass on", { type: "input_required", inputRequests: { q: { method: "roots/list" } } }, { code: "unsupported" }],
 ])("%s fails a tool node", async (_, outcome, error) => {
   const world = new World();
   world.tool = () => outcome;
-  const run = new Running(flowOf("[{id: a, type: tool, tool: t}]"), world);
+  const run = new Running(flowOf("[{id: a, type: tool, tool: t, forEach: {items: [1]}}]"), world);
   expect(await run.end).toMatchObject({ status: "failed", node: "a", error });
 });
 
@@ -443,7 +442,7 @@ describe("a flow that asks", () => {
     expect(first.records.at(-1)).toMatchObject({ node: "consent", finishedAt: null });
     const kept: Journal = end.status === "waiting" ? JSON.parse(JSON.stringify(end.journal)) : {};
     outside.time = 9_000;
-    const second = new Running(flowOf(ASKS), outside, { canAsk: true, resume: { journal: kept, answers: { consent: { action: "accept", content: {} } } } });
+    const second = new Running(flowOf(ASKS), outside, { canAsk: true, resume: { journal: kept, responses: {}, answers: { consent: { action: "accept", content: {} } } } });
     expect(await second.end).toMatchObject({ status: "completed", output: { rows: [{ n: 1 }] } });
     expect(second.records.map(({ node, status, startedAt }) => [node, status, startedAt])).toEqual([["consent", "completed", 1_000], ["after", "completed", 9_000]]);
     expect(outside.started()).toEqual(["before", "beside", "after"].map((id) => expect.stringContaining(id)));
@@ -453,7 +452,7 @@ describe("a flow that asks", () => {
     const outside = world();
     const journal = await asked(flowOf(ASKS), outside);
     const before = outside.queries.length;
-    const run = new Running(flowOf(ASKS), outside, { canAsk: true, resume: { journal, answers: { consent: { action, content: null } } } });
+    const run = new Running(flowOf(ASKS), outside, { canAsk: true, resume: { journal, responses: {}, answers: { consent: { action, content: null } } } });
     expect(await run.end).toMatchObject({ status: "failed", node: "consent", error: { code: "forbidden", data: { action } } });
     expect(outside.queries).toHaveLength(before);
   });
@@ -461,7 +460,7 @@ describe("a flow that asks", () => {
   test("goes on after a refusal where its author wants that, and sees it", async () => {
     const flow = flowOf(`[{id: q, type: ask, message: "Sure?", onDecline: continue}, {id: out, type: transform, needs: [q], value: "{% $steps.q.action %}"}]`);
     const journal = await asked(flow, world());
-    expect(await new Running(flow, world(), { canAsk: true, resume: { journal, answers: { q: { action: "decline", content: null } } } }).end).toMatchObject({ status: "completed", output: "decline" });
+    expect(await new Running(flow, world(), { canAsk: true, resume: { journal, responses: {}, answers: { q: { action: "decline", content: null } } } }).end).toMatchObject({ status: "completed", output: "decline" });
   });
 
   test("asks all there is to ask at once, and keeps asking what was not answered, without looking again at whether to", async () => {
@@ -469,7 +468,7 @@ describe("a flow that asks", () => {
     const journal = await asked(flow, world());
     expect(Object.keys(journal.asked)).toEqual(["a", "b"]);
     const later = Object.assign(world(), { time: 500_000 });
-    const second = await new Running(flow, later, { canAsk: true, resume: { journal, answers: { b: { action: "accept", content: {} } } } }).end;
+    const second = await new Running(flow, later, { canAsk: true, resume: { journal, responses: {}, answers: { b: { action: "accept", content: {} } } } }).end;
     expect(second).toMatchObject({ status: "waiting", journal: { asked: { a: journal.asked.a, c: {} } } });
   });
 
@@ -483,6 +482,67 @@ describe("a flow that asks", () => {
     expect(await run.end).toMatchObject({ status: "failed", node: "consent", error: { code: "unsupported" } });
     const nested = flowOf(`[{id: q, type: ask, message: M, schema: "{% {'type': 'object', 'properties': {'a': {'type': 'object'}}} %}"}]`);
     expect(await new Running(nested, world(), { canAsk: true }).end).toMatchObject({ status: "failed", node: "q", error: { code: "invalid", message: expect.stringContaining("schema: properties.a") } });
+  });
+
+  const calls = (outcome: Outcome) => Object.assign(new World(), { tool: (): Outcome => outcome });
+  const WHO = { who: { method: "elicitation/create" as const, params: { message: "Who?" } } };
+  const TOOL = "[{id: t, type: tool, tool: up_ask, arguments: {at: \"{% $now() %}\"}}]";
+
+  test("for a tool that it calls: the same call goes on with its state, and with what was answered", async () => {
+    const outside = calls({ type: "input_required", inputRequests: WHO, requestState: "s1" });
+    const journal = await asked(flowOf(TOOL), outside);
+    expect(journal.calls?.["t"]).toMatchObject({ questions: WHO, state: "s1", takesErrors: false });
+    outside.time = 500_000;
+    outside.tool = () => ({ type: "complete", result: '{"content":[]}' });
+    const answered = { action: "accept", content: {} };
+    const second = new Running(flowOf(TOOL), outside, { resume: { journal: JSON.parse(JSON.stringify(journal)), answers: {}, responses: { "t/who": answered, "t/else": {} } } });
+    expect(await second.end).toMatchObject({ status: "completed", output: { content: [] } });
+    expect(outside.tools.map(({ options }) => [options.requestState, options.inputResponses])).toEqual([[null, null], ["s1", { who: answered }]]);
+    expect(outside.tools[1]?.args).toEqual(outside.tools[0]?.args);
+    expect(second.records).toMatchObject([{ node: "t", startedAt: 1_000, attempts: 2, calls: ["aud_0", "aud_1"] }]);
+  });
+
+  test.each([true, false])("for a tool, which hears the client's error if it can (%s)", async (hears) => {
+    const outside = calls({ type: "input_required", inputRequests: WHO, requestState: "s1", ...(hears && { abandon: () => undefined }) });
+    const journal = await asked(flowOf(TOOL), outside);
+    const error = { [CLIENT_ERROR]: { code: -1, message: "no" } };
+    await new Running(flowOf(TOOL), outside, { resume: { journal, answers: {}, responses: { "t/who": error } } }).end;
+    expect(outside.tools[1]?.options.inputResponses).toEqual({ who: hears ? error : { action: "cancel" } });
+  });
+
+  test("waits for a tool that asks for time, and calls it again with its state", async () => {
+    const outside = calls({ type: "input_required", inputRequests: {}, requestState: "later" });
+    const run = new Running(flowOf(TOOL), outside);
+    await settle();
+    expect(outside.waits.map(({ ms }) => ms)).toEqual([250]);
+    outside.tool = () => ({ type: "complete", result: '{"content":[]}' });
+    outside.waits[0]?.pass();
+    expect(await run.end).toMatchObject({ status: "completed" });
+    expect(outside.tools[1]?.options).toMatchObject({ requestState: "later", inputResponses: null });
+  });
+
+  test("tells the tools that wait when nobody will answer: another node failed, or the client gave up", async () => {
+    const abandon = vi.fn();
+    const outside = calls({ type: "input_required", inputRequests: WHO, requestState: "s1", abandon });
+    const run = new Running(flowOf(`[{id: t, type: tool, tool: up_ask}, ${sql("bad")}]`), outside);
+    await settle();
+    outside.pending("bad").fail(new GatewayError("upstream", "no"));
+    expect(await run.end).toMatchObject({ status: "failed", node: "bad" });
+    expect(abandon).toHaveBeenCalledTimes(1);
+    const end = await new Running(flowOf(TOOL), outside).end;
+    if (end.status === "waiting") end.abandon();
+    expect(abandon).toHaveBeenCalledTimes(2);
+  });
+
+  test("does not try again what was answered: the tool may have used the answer up", async () => {
+    const outside = calls({ type: "input_required", inputRequests: WHO, requestState: "s1" });
+    const flow = flowOf("[{id: t, type: tool, tool: up_ask, retry: {attempts: 3}}]");
+    const journal = await asked(flow, outside);
+    outside.tool = () => {
+      throw new GatewayError("unavailable", "gone");
+    };
+    expect(await new Running(flow, outside, { resume: { journal, answers: {}, responses: { "t/who": {} } } }).end).toMatchObject({ status: "failed", node: "t" });
+    expect(outside.tools).toHaveLength(2);
   });
 
   test("has a trace in which the question is cancelled when something else fails", async () => {

@@ -1,11 +1,12 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { isObject, type JsonObject, type JsonValue } from "../src/model/json.ts";
+import type { JsonObject, JsonValue } from "../src/model/json.ts";
 import { AskedClient, nextMessage } from "./asked-client.ts";
 import { Listener, openSession } from "./caller.ts";
 import { type Gateway, startGateway, type TestWorkspace } from "./harness/gateway.ts";
 import { Ledger } from "./ledger.ts";
-import { type Answer, next, type SendOptions, type Sent, SocketClient, traceOf } from "./socket-client.ts";
+import { asked, errorOf, textOf } from "./outcomes.ts";
+import { next, type SendOptions, type Sent, SocketClient, traceOf } from "./socket-client.ts";
 import { until } from "./until.ts";
 import { bench, callOf } from "./upstreams/context.ts";
 import { type AskedCall, type AskingUpstream, startAsking } from "./upstreams/asking.ts";
@@ -59,22 +60,6 @@ interface Said extends SendOptions {
 function call(name: string, round: JsonObject = {}, { capabilities = ALL, by = client, args = {}, ...options }: Said = {}): Sent {
   const _meta = { "io.modelcontextprotocol/clientCapabilities": capabilities };
   return by.modern("tools/call", { name, arguments: args, ...round, _meta }, options);
-}
-
-/** What an answer asks: its keys, and the state to send back. */
-function asked({ message, result }: Answer): { keys: string[]; requests: JsonObject; requestState: JsonValue } {
-  if (result.resultType !== "input_required" || !isObject(result.inputRequests)) throw new Error(`nothing was asked: ${JSON.stringify(message)}`);
-  return { keys: Object.keys(result.inputRequests), requests: result.inputRequests, requestState: result.requestState ?? null };
-}
-
-function textOf({ message, result }: Answer): string {
-  const [first] = Array.isArray(result.content) ? result.content : [];
-  if (!isObject(first)) throw new Error(`no content: ${JSON.stringify(message)}`);
-  return String(first.text);
-}
-
-function errorOf({ message }: Answer): JsonObject {
-  return isObject(message.error) ? message.error : {};
 }
 
 const accept = (name: string) => ({ action: "accept", content: { name } });

@@ -6,7 +6,7 @@ import { executeHttp } from "./nodes/http.ts";
 import { executeSql } from "./nodes/sql.ts";
 import { executeTool } from "./nodes/tool.ts";
 import { executeTransform } from "./nodes/transform.ts";
-import type { Task } from "./task.ts";
+import type { Done, Task } from "./task.ts";
 
 const MAX_DELAY_MS = 60_000;
 
@@ -14,10 +14,10 @@ type Prepared = Omit<Task, "signal" | "timeoutMs">;
 
 /**
  * Does what the node says, as often as its `retry` allows while what failed may pass. Each attempt has the node's timeout; none starts
- * after `signal` has fired, and none is waited for. `started` is told of each.
+ * after `signal` has fired, and none is waited for. `started` is told of each. Answers are good for one attempt: what they went to may be used up.
  */
-export async function attempts(node: WorkNode, input: JsonObject, task: Prepared, signal: AbortSignal, deadline: number, started: () => void): Promise<JsonValue> {
-  const { attempts: most, delayMs, backoff } = node.retry ?? { attempts: 1, delayMs: 0, backoff: 1 };
+export async function attempts(node: WorkNode, input: JsonObject, task: Prepared, signal: AbortSignal, deadline: number, started: () => void): Promise<Done> {
+  const { attempts: most, delayMs, backoff } = (task.answered === null ? node.retry : null) ?? { attempts: 1, delayMs: 0, backoff: 1 };
   for (let attempt = 1; ; attempt++) {
     if (signal.aborted) throw toGatewayError(signal.reason);
     started();
@@ -32,7 +32,7 @@ export async function attempts(node: WorkNode, input: JsonObject, task: Prepared
   }
 }
 
-async function attemptOnce(node: WorkNode, input: JsonObject, task: Prepared, signal: AbortSignal, deadline: number): Promise<JsonValue> {
+async function attemptOnce(node: WorkNode, input: JsonObject, task: Prepared, signal: AbortSignal, deadline: number): Promise<Done> {
   const left = Math.max(1, deadline - task.outside.now());
   const late = new AbortController();
   const stop = AbortSignal.any([signal, late.signal]);
@@ -51,14 +51,16 @@ async function attemptOnce(node: WorkNode, input: JsonObject, task: Prepared, si
   }
 }
 
-function execute(node: WorkNode, input: JsonObject, task: Task): Promise<JsonValue> {
+async function execute(node: WorkNode, input: JsonObject, task: Task): Promise<Done> {
+  return node.type === "tool" ? executeTool(node, input, task) : { output: await outputOf(node, input, task) };
+}
+
+function outputOf(node: Exclude<WorkNode, { type: "tool" }>, input: JsonObject, task: Task): Promise<JsonValue> {
   switch (node.type) {
     case "sql":
       return executeSql(node, input, task);
     case "http":
       return executeHttp(node, input, task);
-    case "tool":
-      return executeTool(node, input, task);
     case "transform":
       return executeTransform(input);
     case "emit":

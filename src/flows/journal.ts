@@ -11,6 +11,8 @@ export interface Journal {
   bytes: number;
   /** What is asked and not answered, by node. */
   asked: Record<string, Asked>;
+  /** Calls of tools that have asked and were not answered, by node. Absent in what an earlier version put down. */
+  calls?: Record<string, AskingCall>;
 }
 
 export interface Asked {
@@ -19,4 +21,22 @@ export interface Asked {
   at: number;
   /** Unix ms at which it is too late for an answer. */
   until: number;
+}
+
+/** The call of a tool that asks: sent again, as it was, with the answers. */
+export interface AskingCall {
+  input: JsonObject;
+  /** By the tool's own keys. */
+  questions: Record<string, InputRequest>;
+  /** The tool's `requestState`; null: it gave none. */
+  state: string | null;
+  /** It takes a client's error for an answer (`CLIENT_ERROR`). */
+  takesErrors: boolean;
+  /** Unix ms at which its node began. */
+  startedAt: number;
+  /** Unix ms at which it is too late for answers. */
+  until: number;
+  /** Attempts so far, and the audit ids of the calls they made. */
+  attempts: number;
+  made: readonly string[];
 }

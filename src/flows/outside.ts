@@ -2,13 +2,13 @@ import { databaseId } from "../connections/directory.ts";
 import { openConnection } from "../connections/vault.ts";
 import { readText, send, type EgressOptions } from "../lib/egress.ts";
 import { connectionQuery } from "../lib/sql.ts";
-import type { TraceContext } from "../model/call.ts";
+import type { Call } from "../model/call.ts";
 import type { CallContext } from "../model/context.ts";
 import { GatewayError } from "../model/error.ts";
 import type { HttpAnswer, HttpRequest, Outside } from "./task.ts";
 
-/** The world as a call of this workspace may reach it; the tools it calls go on in its trace. */
-export function outsideOf(ctx: CallContext, trace: TraceContext): Outside {
+/** The world as a call of this workspace may reach it; the tools it calls go on in its trace, and may ask whom it may ask. */
+export function outsideOf(ctx: CallContext, { trace, capabilities }: Call): Outside {
   const connect = (name: string, origin: string | null) => openConnection(ctx.platform, ctx.workspace.id, databaseId(name), origin);
   return {
     async query(connection, { text, params, ...options }, signal) {
@@ -21,7 +21,7 @@ export function outsideOf(ctx: CallContext, trace: TraceContext): Outside {
       if (opened?.kind === "postgres") throw new GatewayError("invalid", `the connection ${connection} is a database`);
       return requestOf(ctx, { ...request, headers: { ...request.headers, ...opened?.headers } }, signal);
     },
-    callTool: (name, args, options) => ctx.callTool(name, args, { ...options, trace }),
+    callTool: (name, args, { mayAsk, ...options }) => ctx.callTool(name, args, { ...options, trace, ...(mayAsk && ctx.canAsk && { capabilities }) }),
     now: () => ctx.platform.now(),
     wait,
   };

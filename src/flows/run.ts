@@ -2,13 +2,13 @@ import type { Notification } from "../model/call.ts";
 import { GatewayError, toGatewayError } from "../model/error.ts";
 import type { JsonObject, JsonValue } from "../model/json.ts";
 import type { Limits } from "../model/limits.ts";
-import type { Answer } from "../model/run.ts";
+import type { Given } from "../model/run.ts";
 import type { NodeRecord } from "../runs/record.ts";
 import { Expressions } from "./expression.ts";
 import type { Flow } from "./flow.ts";
-import type { Asked, Journal } from "./journal.ts";
+import type { Journal } from "./journal.ts";
 import { Progress } from "./progress.ts";
-import { runNode, type RunState } from "./step.ts";
+import { runNode, type RunState, type Wait } from "./step.ts";
 import type { Outside } from "./task.ts";
 
 /** What a run starts from. */
@@ -29,7 +29,7 @@ export interface RunStart {
   /** Somebody can be asked by a form. */
   canAsk: boolean;
   /** Where an earlier part of this run stopped to ask, and what was answered; null: the run begins. */
-  resume: { journal: Journal; answers: Readonly<Record<string, Answer>> } | null;
+  resume: ({ journal: Journal } & Given) | null;
   /** Told of each node when it has ended, also of those that were stopped or wait for an answer; of nodes that never started it is not told. */
   record(record: NodeRecord): void;
 }
@@ -39,8 +39,8 @@ export type FlowEnd =
   /** `node` null: what failed is the flow's own output. */
   | { status: "failed"; node: string | null; error: GatewayError }
   | { status: "cancelled"; error: GatewayError }
-  /** All that can be done without answers is done. `journal.asked` is not empty. */
-  | { status: "waiting"; journal: Journal };
+  /** All that can be done without answers is done. `journal.asked` and `journal.calls` are not both empty. `abandon`: nobody will answer the tools that wait. */
+  | { status: "waiting"; journal: Journal; abandon(): void };
 
 /**
  * Runs a flow within the request: nodes whose `needs` have ended run in parallel; a skipped node counts as ended and has no output.
@@ -71,7 +71,7 @@ class Run {
   readonly #signal: AbortSignal;
   readonly #steps: JsonObject;
   readonly #ended: Set<string>;
-  readonly #asked = new Map<string, { asked: Asked; record: NodeRecord }>();
+  readonly #waiting = new Map<string, { on: Wait; record: NodeRecord }>();
   readonly #running = new Map<string, Promise<void>>();
   #bytes: number;
   #failure: Extract<FlowEnd, { status: "failed" }> | null = null;
@@ -86,7 +86,7 @@ class Run {
     this.#ended = new Set(resume?.journal.ended);
     this.#bytes = resume?.journal.bytes ?? 0;
     const expressions = new Expressions(limits, () => outside.now());
-    this.#state = { id, scope: { input, steps: this.#steps, ctx }, expressions, outside, limits, signal: this.#signal, deadline, progress, canAsk, asked: mapOf(resume?.journal.asked), answers: mapOf(resume?.answers) };
+    this.#state = { id, scope: { input, steps: this.#steps, ctx }, expressions, outside, limits, signal: this.#signal, deadline, progress, canAsk, asked: mapOf(resume?.journal.asked), answers: mapOf(resume?.answers), calls: mapOf(resume?.journal.calls), responses: mapOf(resume?.responses) };
   }
 
   async drive(): Promise<FlowEnd> {
@@ -106,7 +106,7 @@ class Run {
   async #run(node: Flow["nodes"][number]): Promise<void> {
     const { end, record } = await runNode(node, this.#state);
     this.#running.delete(node.id);
-    if (end.status === "waiting") return void this.#asked.set(node.id, { asked: end.asked, record });
+    if (end.status === "waiting") return void this.#waiting.set(node.id, { on: end.on, record });
     this.#start.record(record);
     if (end.status === "completed") this.#keep(node.id, end.output, end.bytes);
     if (end.status === "failed") this.#fail(node.id, end.error);
@@ -129,10 +129,11 @@ class Run {
 
   async #end(): Promise<FlowEnd> {
     const isStopped = this.#failure !== null || this.#signal.aborted;
-    for (const { record } of this.#asked.values()) this.#start.record(isStopped ? { ...record, status: "cancelled", finishedAt: this.#state.outside.now() } : record);
+    for (const { record } of this.#waiting.values()) this.#start.record(isStopped ? { ...record, status: "cancelled", finishedAt: this.#state.outside.now() } : record);
+    if (isStopped) this.#abandon();
     if (this.#failure) return this.#failure;
     if (this.#signal.aborted) return stopped(toGatewayError(this.#signal.reason));
-    if (this.#asked.size > 0) return { status: "waiting", journal: this.#journal() };
+    if (this.#waiting.size > 0) return { status: "waiting", journal: this.#journal(), abandon: () => this.#abandon() };
     try {
       return { status: "completed", output: await this.#output() };
     } catch (thrown) {
@@ -142,11 +143,17 @@ class Run {
 
   #journal(): Journal {
     const asked: Journal["asked"] = {};
+    const calls: NonNullable<Journal["calls"]> = {};
     for (const { id } of this.#flow.nodes) {
-      const one = this.#asked.get(id);
-      if (one) asked[id] = one.asked;
+      const on = this.#waiting.get(id)?.on;
+      if (on && "asked" in on) asked[id] = on.asked;
+      if (on && "call" in on) calls[id] = on.call;
     }
-    return { ended: [...this.#ended], steps: this.#steps, bytes: this.#bytes, asked };
+    return { ended: [...this.#ended], steps: this.#steps, bytes: this.#bytes, asked, calls };
+  }
+
+  #abandon(): void {
+    for (const { on } of this.#waiting.values()) if ("call" in on) on.abandon();
   }
 
   async #output(): Promise<JsonValue> {

@@ -6,11 +6,12 @@ import { traced, type NodeRecord } from "../runs/record.ts";
 import { attempts } from "./attempt.ts";
 import type { Expressions, Scope } from "./expression.ts";
 import type { FlowNode, NodeOf, WorkNode } from "./flow.ts";
-import type { Asked } from "./journal.ts";
+import type { AskingCall, Asked } from "./journal.ts";
 import { executeAsk, put } from "./nodes/ask.ts";
+import { responsesTo } from "./nodes/tool.ts";
 import type { Progress } from "./progress.ts";
 import { masked, without } from "./redact.ts";
-import type { Outside } from "./task.ts";
+import type { Answered, Done, Outside } from "./task.ts";
 
 /** What the nodes of one run share. */
 export interface RunState {
@@ -30,19 +31,26 @@ export interface RunState {
   /** What was asked before the run was taken up again, and what of it was answered, by node. */
   asked: ReadonlyMap<string, Asked>;
   answers: ReadonlyMap<string, Answer>;
+  /** The same of the tools that were called: by node, and by the key that the client was given. */
+  calls: ReadonlyMap<string, AskingCall>;
+  responses: ReadonlyMap<string, JsonObject>;
 }
+
+/** What holds up a node: a question of its own, or one of the tool that it calls, which `abandon` tells that nobody will answer. */
+export type Wait = { asked: Asked } | { call: AskingCall; abandon(): void };
 
 export type NodeEnd =
   | { status: "completed"; output: JsonValue; bytes: number }
   | { status: "skipped" }
   | { status: "failed" | "cancelled"; error: GatewayError }
-  | { status: "waiting"; asked: Asked };
+  | { status: "waiting"; on: Wait };
 
 /** Runs one node to its end, with all its items and attempts. Never rejects; the record is what its trace keeps. */
 export async function runNode(node: FlowNode, state: RunState): Promise<{ end: NodeEnd; record: NodeRecord }> {
-  const asked = state.asked.get(node.id);
-  const notes = new Notes(node, state, asked?.at ?? state.outside.now());
-  const end = await (asked && node.type === "ask" ? runAsked(node, asked, state, notes) : runItems(node, state, notes)).catch((thrown: unknown): NodeEnd => {
+  const [asked, call] = [state.asked.get(node.id), state.calls.get(node.id)];
+  const notes = new Notes(node, state, asked?.at ?? call?.startedAt ?? state.outside.now());
+  const begun = asked && node.type === "ask" ? runAsked(node, asked, state, notes) : call && node.type === "tool" ? runCalled(node, call, state, notes) : runItems(node, state, notes);
+  const end = await begun.catch((thrown: unknown): NodeEnd => {
     return state.signal.aborted ? { status: "cancelled", error: toGatewayError(state.signal.reason) } : { status: "failed", error: toGatewayError(thrown) };
   });
   return { end, record: notes.record(end) };
@@ -51,17 +59,36 @@ export async function runNode(node: FlowNode, state: RunState): Promise<{ end: N
 async function runItems(node: FlowNode, state: RunState, notes: Notes): Promise<NodeEnd> {
   if (node.when !== null && !(await holds(node.when, state))) return { status: "skipped" };
   if (node.type === "ask") return runAsked(node, await put(node, await inputOf(node, state, undefined), state), state, notes);
-  return completed(node.forEach === null ? await runItem(node, state, notes, 0, undefined) : await runEach(node, node.forEach, state, notes), state);
+  if (node.forEach !== null) return completed(await runEach(node, node.forEach, state, notes), state);
+  const input = await inputOf(node, state, undefined);
+  return endOf(await tried(node, input, state, notes, 0, null), input, state, notes);
 }
 
 /** A question that was put: whether to ask, and what, is not looked at again. */
 async function runAsked(node: NodeOf<"ask">, asked: Asked, state: RunState, notes: Notes): Promise<NodeEnd> {
   notes.sent(0, asked.question.params ?? {});
   const answer = state.answers.get(node.id);
-  if (answer === undefined) return { status: "waiting", asked };
+  if (answer === undefined) return { status: "waiting", on: { asked } };
   const output = executeAsk(node, answer);
   notes.got(0, output);
   return completed(output, state);
+}
+
+/** The call of a tool that asked: it goes on once any of its questions is answered, and asks again for what it still misses. */
+async function runCalled(node: NodeOf<"tool">, call: AskingCall, state: RunState, notes: Notes): Promise<NodeEnd> {
+  notes.takeUp(call);
+  const responses = responsesTo(node, call, state.responses);
+  if (responses !== null) return endOf(await tried(node, call.input, state, notes, 0, { responses, state: call.state }), call.input, state, notes);
+  notes.sent(0, call.input);
+  return { status: "waiting", on: { call, abandon: () => undefined } };
+}
+
+function endOf(done: Done, input: JsonObject, state: RunState, notes: Notes): NodeEnd {
+  if ("output" in done) return completed(done.output, state);
+  const { inputRequests, requestState = null, abandon } = done.asks;
+  const until = state.outside.now() + state.limits.parkedMs;
+  const call = { input, questions: inputRequests, state: requestState, takesErrors: abandon !== undefined, startedAt: notes.startedAt, until, attempts: notes.attempts, made: notes.calls };
+  return { status: "waiting", on: { call, abandon: () => abandon?.() } };
 }
 
 function completed(output: JsonValue, { limits }: RunState): NodeEnd {
@@ -87,31 +114,38 @@ async function runEach(node: WorkNode, each: NonNullable<FlowNode["forEach"]>, s
   const queue = items.entries();
   const worker = async () => {
     for (const [index, item] of queue) {
-      outputs[index] = await runItem(node, state, notes, index, item);
+      outputs[index] = outputIn(await tried(node, await inputOf(node, state, item), state, notes, index, null));
     }
   };
   await Promise.all(Array.from({ length: Math.min(each.concurrency, items.length) }, () => worker()));
   return outputs;
 }
 
+function outputIn(done: Done): JsonValue {
+  if ("output" in done) return done.output;
+  done.asks.abandon?.();
+  throw new GatewayError("unsupported", "the tool asks a question, which a node with forEach cannot pass on");
+}
+
 async function inputOf(node: FlowNode, { expressions, scope }: RunState, item: JsonValue | undefined): Promise<JsonObject> {
   return without(await expressions.resolveObject(node.input, item === undefined ? scope : { ...scope, item }), node.redact.send);
 }
 
-async function runItem(node: WorkNode, state: RunState, notes: Notes, index: number, item: JsonValue | undefined): Promise<JsonValue> {
+async function tried(node: WorkNode, input: JsonObject, state: RunState, notes: Notes, index: number, answered: Answered | null): Promise<Done> {
   const { id, outside, limits, progress } = state;
-  const input = await inputOf(node, state, item);
   notes.sent(index, input);
   const task = {
     key: `${id}/${node.id}/${index}`,
     outside,
     limits,
+    answered,
+    mayAsk: node.forEach === null,
     progress: (report: Parameters<Progress["report"]>[0]) => progress.report(report),
     called: (auditId: string) => void notes.calls.push(auditId),
   };
-  const output = await attempts(node, input, task, state.signal, state.deadline, () => notes.attempts++);
-  notes.got(index, output);
-  return output;
+  const done = await attempts(node, input, task, state.signal, state.deadline, () => notes.attempts++);
+  if ("output" in done) notes.got(index, done.output);
+  return done;
 }
 
 /** What the trace of a node is made of while it runs. Redacted here, so nothing else of it is kept. */
@@ -119,16 +153,22 @@ class Notes {
   items: number | null = null;
   attempts = 0;
   readonly calls: string[] = [];
+  readonly startedAt: number;
   readonly #node: FlowNode;
   readonly #state: RunState;
-  readonly #startedAt: number;
   readonly #inputs: JsonValue[] = [];
   readonly #outputs: JsonValue[] = [];
 
   constructor(node: FlowNode, state: RunState, startedAt: number) {
     this.#node = node;
     this.#state = state;
-    this.#startedAt = startedAt;
+    this.startedAt = startedAt;
+  }
+
+  /** What was done for it before the run was taken up again. */
+  takeUp({ attempts, made }: AskingCall): void {
+    this.attempts = attempts;
+    this.calls.push(...made);
   }
 
   sent(index: number, input: JsonObject): void {
@@ -144,7 +184,7 @@ class Notes {
       node: this.#node.id,
       type: this.#node.type,
       status: end.status,
-      startedAt: this.#startedAt,
+      startedAt: this.startedAt,
       finishedAt: end.status === "waiting" ? null : this.#state.outside.now(),
       attempts: this.attempts,
       items: this.items,

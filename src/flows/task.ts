@@ -1,12 +1,16 @@
-import type { Reply } from "../model/call.ts";
+import type { Outcome, Reply } from "../model/call.ts";
 import type { NestedOptions } from "../model/context.ts";
-import type { JsonObject } from "../model/json.ts";
+import type { JsonObject, JsonValue } from "../model/json.ts";
 import type { Limits } from "../model/limits.ts";
 
 /** One attempt of one node, as its executor gets it. */
 export interface Task {
   /** `{run}/{node}/{index}`: the same for every attempt, handed to what the node calls. */
   key: string;
+  /** Of a node that calls a tool: what was answered since it asked; null: it has not asked. */
+  answered: Answered | null;
+  /** What a tool asks can be put to whoever made the call. */
+  mayAsk: boolean;
   /** Ends the attempt: timeout of the node, deadline, cancellation, failure of another node. */
   signal: AbortSignal;
   /** What is left for this attempt. */
@@ -17,6 +21,15 @@ export interface Task {
   /** Notes the audit id of a call made for this node. */
   called(auditId: string): void;
 }
+
+/** What takes a tool's call up again (MRTR). */
+export interface Answered {
+  responses: JsonObject | null;
+  state: string | null;
+}
+
+/** What an attempt gives, or what it has to know first. */
+export type Done = { output: JsonValue } | { asks: Extract<Outcome, { type: "input_required" }> };
 
 /** `value` null: one step further than before. */
 export interface ProgressReport {
@@ -31,11 +44,16 @@ export interface Outside {
   query(connection: string, statement: Statement, signal: AbortSignal): Promise<{ rows: JsonObject[]; rowCount: number }>;
   /** One HTTP request through the egress guard, with the headers of a connection of the workspace if one is named. */
   request(connection: string | null, request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer>;
-  callTool(name: string, args: JsonObject, options: NestedOptions): Reply;
+  callTool(name: string, args: JsonObject, options: ToolOptions): Reply;
   /** Unix ms. */
   now(): number;
   /** Resolves after `ms`; rejects with the signal's reason when it fires first. */
   wait(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+export interface ToolOptions extends Omit<NestedOptions, "capabilities"> {
+  /** What it asks is put to whoever made the call. */
+  mayAsk: boolean;
 }
 
 export interface Statement {

@@ -37,7 +37,7 @@ export function openCall(scope: CallScope, method: string, lastsMs = lifeOf(meth
   const { platform } = scope.request;
   const deadline = platform.now() + lastsMs;
   const signal = new CallSignal({ client: scope.client, disconnectCancels: scope.disconnectCancels, deadline, now: platform.now });
-  return { ctx: new LiveCall(scope, { signal, deadline, depth: 0, parent: null }), signal };
+  return { ctx: new LiveCall(scope, { signal, deadline, depth: 0, parent: null, canAsk: scope.canAsk }), signal };
 }
 
 function lifeOf(method: string, { streamAgeMs, totalMs }: Limits): number {
@@ -49,6 +49,7 @@ interface Place {
   deadline: number;
   depth: number;
   parent: string | null;
+  canAsk: boolean;
 }
 
 /** A class, because a call has one each: members that are copied from an object to the next cost more than what most of them are asked for. */
@@ -97,8 +98,7 @@ class LiveCall implements CallContext {
     this.toolset = scope.toolset;
     this.version = scope.version;
     this.session = scope.session;
-    // What a nested call asks is for the flow that made it to answer.
-    this.canAsk = scope.canAsk && place.depth === 0;
+    this.canAsk = place.canAsk;
     this.keepStream = place.depth === 0 ? (scope.keepStream ?? null) : null;
     this.deadline = place.deadline;
     this.depth = place.depth;
@@ -130,12 +130,14 @@ function nested(scope: CallScope, parent: CallContext, name: string, args: JsonO
     throw new GatewayError("limited", `calls nest deeper than ${parent.limits.callDepth} (limit callDepth)`);
   }
   const signal = options.signal ? cuttable(options.signal) : parent;
-  const ctx = new LiveCall(scope, { signal, deadline: parent.deadline, depth: parent.depth + 1, parent: parent.callId });
+  // What it asks is for the flow that made it to put to the client, which not every flow can.
+  const canAsk = parent.canAsk && options.capabilities !== undefined;
+  const ctx = new LiveCall(scope, { signal, deadline: parent.deadline, depth: parent.depth + 1, parent: parent.callId, canAsk });
   options.accepted?.(ctx.callId);
   return handle(callOf(name, args, options), ctx);
 }
 
-function callOf(name: string, args: JsonObject, { idempotencyKey, trace }: NestedOptions): Call {
+function callOf(name: string, args: JsonObject, { idempotencyKey, trace, capabilities = {}, inputResponses = null, requestState = null }: NestedOptions): Call {
   const meta = idempotencyKey ? JSON.stringify({ "causeway/idempotencyKey": idempotencyKey }) : null;
-  return bareCall("tools/call", { name, arguments: args }, { raw: { arguments: JSON.stringify(args), meta }, ...(trace && { trace }) });
+  return bareCall("tools/call", { name, arguments: args }, { raw: { arguments: JSON.stringify(args), meta }, capabilities, inputResponses, requestState, ...(trace && { trace }) });
 }

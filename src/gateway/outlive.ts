@@ -11,6 +11,7 @@ import { ownerOf } from "../model/identity.ts";
 import { isObject, type JsonObject } from "../model/json.ts";
 import { declaresTasks, TASKS, tasksNeeded } from "../protocol/capabilities.ts";
 import { isModern } from "../protocol/revisions.ts";
+import { abandonRun, runPlace } from "../runs/resume.ts";
 import { taskId } from "../tasks/id.ts";
 import { isQuick, notePace } from "../tasks/quick.ts";
 import type { TaskLine, TaskStart } from "../tasks/start.ts";
@@ -85,7 +86,7 @@ async function* inObject({ as, afterMs }: Outliving, entry: ToolEntry, call: Cal
     const body = JSON.stringify(startOf(afterMs, entry, call, ctx, snapshot));
     const response = await ctx.platform.task(object).fetch(new Request("https://task/call", { method: "POST", body, signal: stop.signal }));
     for await (const line of linesOf<TaskLine>(chunks(response))) {
-      if (line.type === "outcome") return line.outcome;
+      if (line.type === "outcome") return abandonable(line.outcome, ctx);
       if (line.type === "failed") throw heard(line.error);
       if (line.type === "task") return await announced(as, object, entry, ctx, line.view);
       yield line.notification;
@@ -98,6 +99,13 @@ async function* inObject({ as, afterMs }: Outliving, entry: ToolEntry, call: Cal
     signal.removeEventListener("abort", left);
     stop.abort();
   }
+}
+
+/** The object's own way to tell what waits that nobody will answer stayed there. A run can be told from here. */
+function abandonable(outcome: Outcome, ctx: CallContext): Outcome {
+  if (outcome.type !== "input_required") return outcome;
+  const place = runPlace(outcome.requestState ?? null);
+  return place ? { ...outcome, abandon: () => abandonRun(place, ctx) } : outcome;
 }
 
 async function announced(as: Outliving["as"], object: string, entry: ToolEntry, ctx: CallContext, view: Parameters<typeof taskText>[1]): Promise<Outcome> {

@@ -1,4 +1,4 @@
-import type { Call, InputRequest, LogLevel, Reply, TraceContext } from "./call.ts";
+import type { Call, InputRequest, LogLevel, Reply } from "./call.ts";
 import type { CatalogVersion, CurrentVersion, Move, PromptEntry, ResourceEntry, SnapshotIndex, TemplateEntry, ToolEntry, UpstreamEntry, ToolsetEntry } from "./catalog.ts";
 import type { Change } from "./change.ts";
 import type { Challenge, ErrorCode } from "./error.ts";
@@ -372,12 +372,11 @@ export interface CallContext extends RequestContext {
   callTool(name: string, args: JsonObject, options?: NestedOptions): Reply;
 }
 
-export interface NestedOptions {
+/** Of the call it is made for: its trace, and what its client can be asked (then questions are an end of the reply, and the same call goes on with their answers); absent: nothing. */
+export interface NestedOptions extends Partial<Pick<Call, "trace" | "capabilities" | "inputResponses" | "requestState">> {
   signal?: AbortSignal;
   /** Handed on to what the tool calls. */
   idempotencyKey?: string;
-  /** Of the call it is made for. */
-  trace?: TraceContext;
   /** Told the audit id of the nested call as soon as it has one. */
   accepted?(callId: string): void;
 }

@@ -7,6 +7,12 @@ export interface Answer {
   content: JsonObject | null;
 }
 
+/** What came back for the questions of a run, by their keys: to its own ones, and to those of the tools that it calls, as the client sent them. */
+export interface Given {
+  answers: Record<string, Answer>;
+  responses: Record<string, JsonObject>;
+}
+
 /** A run that stops to ask. */
 export interface RunPause {
   run: string;
@@ -20,6 +26,8 @@ export interface RunPause {
   /** Given back as it is to whoever goes on. */
   kept: JsonText;
   questions: Record<string, InputRequest>;
+  /** Keys of those whose answers are for a tool to look at, not for the run. */
+  passed: readonly string[];
   /** Unix ms at which it is too late for answers. */
   until: number;
 }
@@ -37,7 +45,7 @@ export interface RunAnswers {
 
 export type Resumed =
   /** Go on with the run, and settle. Questions without an answer are still open. */
-  | { type: "go"; kept: JsonText; answers: Record<string, Answer> }
+  | ({ type: "go"; kept: JsonText } & Given)
   /** These answers came before; how the part that they began has ended. */
   | { type: "ended"; end: JsonText }
   /** They came before, and it runs. */

@@ -7,7 +7,7 @@ import type { CallContext } from "../model/context.ts";
 import { GatewayError, toGatewayError } from "../model/error.ts";
 import { ownerOf } from "../model/identity.ts";
 import type { JsonText } from "../model/json.ts";
-import type { Answer, RunPause } from "../model/run.ts";
+import type { Given, RunPause } from "../model/run.ts";
 import { spentState } from "../protocol/failures.ts";
 import { INVALID_ANSWERS } from "../protocol/jsonrpc.ts";
 
@@ -33,21 +33,29 @@ export function runPlace(state: string | null): RunPlace | null {
   return { run, round };
 }
 
-/** Keeps the run where it stands and asks. Errors: `unavailable` when it cannot be kept, and then it has ended. */
-export async function pauseRun(pause: Omit<RunPause, "workspace" | "owner">, ctx: CallContext): Promise<Outcome> {
+/** Keeps the run where it stands and asks. `abandoned` is told when nobody will answer, as far as this isolate learns it. Errors: `unavailable` when it cannot be kept, and then it has ended. */
+export async function pauseRun(pause: Omit<RunPause, "workspace" | "owner">, ctx: CallContext, abandoned: () => void): Promise<Outcome> {
   const { run, round, questions } = pause;
-  const object = () => ctx.platform.run(run);
-  const owner = ownerOf(ctx);
-  const isKept = await reach(() => object().pause({ ...pause, workspace: ctx.workspace.id, owner }), PAUSE_MS);
-  if (!isKept) throw new GatewayError("unavailable", "the run could not be kept for its answers", { retryAfter: RETRY_AFTER });
-  const abandon = () => ctx.waitUntil(twice(() => object().abandon(owner, round)).catch(() => undefined));
+  const isKept = await reach(() => ctx.platform.run(run).pause({ ...pause, workspace: ctx.workspace.id, owner: ownerOf(ctx) }), PAUSE_MS);
+  if (!isKept) {
+    abandoned();
+    throw new GatewayError("unavailable", "the run could not be kept for its answers", { retryAfter: RETRY_AFTER });
+  }
+  const abandon = () => {
+    abandonRun({ run, round }, ctx);
+    abandoned();
+  };
   return { type: "input_required", inputRequests: questions, requestState: STATE + JSON.stringify([run, round]), abandon };
 }
 
+/** Nobody will answer: the run ends, in its trace too. One that cannot be told ends when its time is over. */
+export function abandonRun({ run, round }: RunPlace, ctx: CallContext): void {
+  ctx.waitUntil(twice(() => ctx.platform.run(run).abandon(ownerOf(ctx), round)).catch(() => undefined));
+}
+
 /** A part of a run as it goes on. */
-export interface Part {
+export interface Part extends Given {
   kept: JsonText;
-  answers: Record<string, Answer>;
   /** By which it took the run up. */
   token: string;
 }
@@ -74,7 +82,7 @@ export async function* resumeRun({ run, round }: RunPlace, call: Call, ctx: Call
   }
   let end: PartEnd = { error: told(new GatewayError("cancelled", "the call was given up")) };
   try {
-    const outcome = yield* goOn({ kept: resumed.kept, answers: resumed.answers, token });
+    const outcome = yield* goOn({ kept: resumed.kept, answers: resumed.answers, responses: resumed.responses, token });
     end = { outcome };
     return outcome;
   } catch (thrown) {

@@ -45,6 +45,8 @@ interface Head {
 interface Waiting {
   kept: JsonText;
   questions: Record<string, InputRequest>;
+  /** Absent in what an earlier version put down. */
+  passed?: readonly string[];
 }
 
 /**
@@ -67,11 +69,11 @@ export class Run extends DurableObject<Env> implements RunApi {
     this.#end = new PartedText(state.storage, "ending");
   }
 
-  async pause({ run, workspace, owner, round, token, kept, questions, until }: RunPause): Promise<boolean> {
+  async pause({ run, workspace, owner, round, token, kept, questions, passed, until }: RunPause): Promise<boolean> {
     const head = this.#head;
     if (head?.status === "waiting" && head.round === round && (head.taken?.token ?? null) === token) return true;
     if (token === null ? head !== null : head?.status !== "running" || head.taken?.token !== token) return false;
-    this.#waiting.write(JSON.stringify({ kept, questions } satisfies Waiting));
+    this.#waiting.write(JSON.stringify({ kept, questions, passed } satisfies Waiting));
     await this.#become({ version: 1, run, workspace, owner, status: "waiting", round, until, taken: head?.taken ?? null });
     await this.ctx.storage.sync();
     return true;
@@ -119,9 +121,9 @@ export class Run extends DurableObject<Env> implements RunApi {
   }
 
   #given(responses: RunAnswers["responses"]): Resumed {
-    const { kept, questions }: Waiting = JSON.parse(this.#waiting.read() ?? "{}");
-    const given = answersTo(questions, responses);
-    return "problems" in given ? { type: "invalid", problems: given.problems } : { type: "go", kept, answers: given.answers };
+    const { kept, questions, passed = [] }: Waiting = JSON.parse(this.#waiting.read() ?? "{}");
+    const given = answersTo(questions, passed, responses);
+    return "problems" in given ? { type: "invalid", problems: given.problems } : { type: "go", kept, ...given };
   }
 
   async #repeated(taken: Taken, answers: string): Promise<Resumed> {

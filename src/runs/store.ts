@@ -55,7 +55,7 @@ export async function writeRun(database: Database, workspace: string, run: NewRu
       ${nodes.map(({ error }) => error && json(error))}::json[], ${nodes.map(({ calls }) => json(calls))}::json[]
     ) as traced (node, position, type, status, started_at, finished_at, attempts, items, input, output, error, calls)
     on conflict (workspace, run, node) do update set position = excluded.position, status = excluded.status, finished_at = excluded.finished_at,
-      input = excluded.input, output = excluded.output, error = excluded.error
+      attempts = excluded.attempts, calls = excluded.calls, input = excluded.input, output = excluded.output, error = excluded.error
     where run_node.status = 'waiting'`;
   await workspaceTx(database, workspace, [insertOf(workspace, run, state, finishedAt), ...(nodes.length > 0 ? [insertNodes] : [])]);
 }

@@ -3,9 +3,10 @@ import type { Flow } from "../flows/flow.ts";
 import type { Journal } from "../flows/journal.ts";
 import { outsideOf } from "../flows/outside.ts";
 import { nobodyToAsk } from "../flows/nodes/ask.ts";
+import { keyOf } from "../flows/nodes/tool.ts";
 import { masked } from "../flows/redact.ts";
 import { type Ended, outcomeOf } from "../flows/result.ts";
-import { runFlow, type RunStart } from "../flows/run.ts";
+import { type FlowEnd, runFlow, type RunStart } from "../flows/run.ts";
 import { newId } from "../lib/ids.ts";
 import type { Call, InputRequest, Outcome, Reply } from "../model/call.ts";
 import type { Target } from "../model/catalog.ts";
@@ -62,9 +63,9 @@ export async function* invokeAgent(target: Extract<Target, { kind: "agent" }>, c
   return yield* runPart({ run, hash: target.flow, flow, before: 0, round: 0, token: null, resume: null }, call, ctx);
 }
 
-async function* goOn({ kept, answers, token }: Part, round: number, call: Call, ctx: CallContext): Reply {
+async function* goOn({ kept, answers, responses, token }: Part, round: number, call: Call, ctx: CallContext): Reply {
   const { run, hash, before, journal }: Kept = JSON.parse(kept);
-  return yield* runPart({ run, hash, flow: await flowOf(hash, ctx), before, round, token, resume: { journal, answers } }, call, ctx);
+  return yield* runPart({ run, hash, flow: await flowOf(hash, ctx), before, round, token, resume: { journal, answers, responses } }, call, ctx);
 }
 
 async function* runPart(part: RunPart, call: Call, ctx: CallContext): Reply {
@@ -77,7 +78,7 @@ async function* runPart(part: RunPart, call: Call, ctx: CallContext): Reply {
       id: run.id,
       input: inputOf(call),
       ctx: surroundings(run.id, call, ctx),
-      outside: outsideOf(ctx, call.trace),
+      outside: outsideOf(ctx, call),
       limits: ctx.limits,
       signal: ctx.signal,
       deadline: ctx.deadline,
@@ -86,7 +87,7 @@ async function* runPart(part: RunPart, call: Call, ctx: CallContext): Reply {
       resume: part.resume,
       record: (node) => trace.record(node),
     });
-    if (stopped.status === "waiting") return (asked = await ask(part, stopped.journal, trace, ctx));
+    if (stopped.status === "waiting") return (asked = await ask(part, stopped, trace, ctx));
     end = stopped;
   } catch (thrown) {
     end = { status: "failed", node: null, error: toGatewayError(thrown) };
@@ -96,19 +97,20 @@ async function* runPart(part: RunPart, call: Call, ctx: CallContext): Reply {
   return outcomeOf(flow, end, run.id);
 }
 
-async function ask({ run, hash, round, token }: RunPart, journal: Journal, trace: Trace, ctx: CallContext): Promise<Outcome> {
-  const asked = Object.entries(journal.asked);
+async function ask({ run, hash, round, token }: RunPart, { journal, abandon }: Extract<FlowEnd, { status: "waiting" }>, trace: Trace, ctx: CallContext): Promise<Outcome> {
+  const { asked, calls = {} } = journal;
   const kept: Kept = { run, hash, before: trace.ended, journal };
-  const questions = Object.fromEntries(asked.map(([node, { question }]) => [node, question]));
-  const until = Math.min(...asked.map(([, question]) => question.until));
-  const outcome = await pauseRun({ run: run.id, round: round + 1, token, kept: JSON.stringify(kept), questions, until }, ctx);
+  const own = Object.entries(asked).map(([node, { question }]) => [node, question] as const);
+  const passed = Object.entries(calls).flatMap(([node, { questions }]) => Object.entries(questions).map(([key, question]) => [keyOf(node, key), question] as const));
+  const until = Math.min(...[...Object.values(asked), ...Object.values(calls)].map((one) => one.until));
+  const pause = { run: run.id, round: round + 1, token, kept: JSON.stringify(kept), questions: Object.fromEntries([...own, ...passed]), passed: passed.map(([key]) => key), until };
+  const outcome = await pauseRun(pause, ctx, abandon);
   await trace.wait();
   return outcome;
 }
 
 const FORM: InputRequest = { method: "elicitation/create" };
 
-/** What a call asks that another flow made is for nobody to answer. */
 function canAsk(call: Call, ctx: CallContext): boolean {
   return ctx.canAsk && canAnswer(call.capabilities, FORM);
 }

@@ -23,7 +23,7 @@ export async function put(node: NodeOf<"ask">, input: JsonObject, { canAsk, outs
 }
 
 export function nobodyToAsk(who: string): GatewayError {
-  return new GatewayError("unsupported", `${who} asks a person, and whoever made this call cannot be asked (a client without elicitation by form, or another flow)`);
+  return new GatewayError("unsupported", `${who} asks a person, and whoever made this call cannot be asked (a client without elicitation by form, or a node with forEach of another flow)`);
 }
 
 /** The answer → `{ action, content }`. Unless the node says otherwise, whatever is no consent ends the run: nothing behind the question happens. */
