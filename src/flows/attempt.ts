@@ -17,7 +17,7 @@ type Prepared = Omit<Task, "signal" | "timeoutMs">;
  * after `signal` has fired, and none is waited for. `started` is told of each. Answers are good for one attempt: what they went to may be used up.
  */
 export async function attempts(node: WorkNode, input: JsonObject, task: Prepared, signal: AbortSignal, deadline: number, started: () => void): Promise<Done> {
-  const { attempts: most, delayMs, backoff } = (task.answered === null ? node.retry : null) ?? { attempts: 1, delayMs: 0, backoff: 1 };
+  const { attempts: most, delayMs, backoff } = (task.answered.inputResponses === null ? node.retry : null) ?? { attempts: 1, delayMs: 0, backoff: 1 };
   for (let attempt = 1; ; attempt++) {
     if (signal.aborted) throw toGatewayError(signal.reason);
     started();

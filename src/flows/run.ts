@@ -153,7 +153,7 @@ class Run {
   }
 
   #abandon(): void {
-    for (const { on } of this.#waiting.values()) if ("call" in on) on.abandon();
+    for (const { on } of this.#waiting.values()) if ("call" in on) on.abandon?.();
   }
 
   async #output(): Promise<JsonValue> {

@@ -11,7 +11,7 @@ import { executeAsk, put } from "./nodes/ask.ts";
 import { responsesTo } from "./nodes/tool.ts";
 import type { Progress } from "./progress.ts";
 import { masked, without } from "./redact.ts";
-import type { Answered, Done, Outside } from "./task.ts";
+import { type Answered, type Done, type Outside, UNASKED } from "./task.ts";
 
 /** What the nodes of one run share. */
 export interface RunState {
@@ -37,7 +37,7 @@ export interface RunState {
 }
 
 /** What holds up a node: a question of its own, or one of the tool that it calls, which `abandon` tells that nobody will answer. */
-export type Wait = { asked: Asked } | { call: AskingCall; abandon(): void };
+export type Wait = { asked: Asked } | { call: AskingCall; abandon: (() => void) | undefined };
 
 export type NodeEnd =
   | { status: "completed"; output: JsonValue; bytes: number }
@@ -49,11 +49,16 @@ export type NodeEnd =
 export async function runNode(node: FlowNode, state: RunState): Promise<{ end: NodeEnd; record: NodeRecord }> {
   const [asked, call] = [state.asked.get(node.id), state.calls.get(node.id)];
   const notes = new Notes(node, state, asked?.at ?? call?.startedAt ?? state.outside.now());
-  const begun = asked && node.type === "ask" ? runAsked(node, asked, state, notes) : call && node.type === "tool" ? runCalled(node, call, state, notes) : runItems(node, state, notes);
-  const end = await begun.catch((thrown: unknown): NodeEnd => {
+  const end = await goOn().catch((thrown: unknown): NodeEnd => {
     return state.signal.aborted ? { status: "cancelled", error: toGatewayError(state.signal.reason) } : { status: "failed", error: toGatewayError(thrown) };
   });
   return { end, record: notes.record(end) };
+
+  function goOn(): Promise<NodeEnd> {
+    if (asked && node.type === "ask") return runAsked(node, asked, state, notes);
+    if (call && node.type === "tool") return runCalled(node, call, state, notes);
+    return runItems(node, state, notes);
+  }
 }
 
 async function runItems(node: FlowNode, state: RunState, notes: Notes): Promise<NodeEnd> {
@@ -61,7 +66,7 @@ async function runItems(node: FlowNode, state: RunState, notes: Notes): Promise<
   if (node.type === "ask") return runAsked(node, await put(node, await inputOf(node, state, undefined), state), state, notes);
   if (node.forEach !== null) return completed(await runEach(node, node.forEach, state, notes), state);
   const input = await inputOf(node, state, undefined);
-  return endOf(await tried(node, input, state, notes, 0, null), input, state, notes);
+  return endOf(await tried(node, input, state, notes, 0, UNASKED), input, state, notes);
 }
 
 /** A question that was put: whether to ask, and what, is not looked at again. */
@@ -78,9 +83,9 @@ async function runAsked(node: NodeOf<"ask">, asked: Asked, state: RunState, note
 async function runCalled(node: NodeOf<"tool">, call: AskingCall, state: RunState, notes: Notes): Promise<NodeEnd> {
   notes.takeUp(call);
   const responses = responsesTo(node, call, state.responses);
-  if (responses !== null) return endOf(await tried(node, call.input, state, notes, 0, { responses, state: call.state }), call.input, state, notes);
+  if (responses !== null) return endOf(await tried(node, call.input, state, notes, 0, { inputResponses: responses, requestState: call.state }), call.input, state, notes);
   notes.sent(0, call.input);
-  return { status: "waiting", on: { call, abandon: () => undefined } };
+  return { status: "waiting", on: { call, abandon: undefined } };
 }
 
 function endOf(done: Done, input: JsonObject, state: RunState, notes: Notes): NodeEnd {
@@ -88,7 +93,7 @@ function endOf(done: Done, input: JsonObject, state: RunState, notes: Notes): No
   const { inputRequests, requestState = null, abandon } = done.asks;
   const until = state.outside.now() + state.limits.parkedMs;
   const call = { input, questions: inputRequests, state: requestState, takesErrors: abandon !== undefined, startedAt: notes.startedAt, until, attempts: notes.attempts, made: notes.calls };
-  return { status: "waiting", on: { call, abandon: () => abandon?.() } };
+  return { status: "waiting", on: { call, abandon } };
 }
 
 function completed(output: JsonValue, { limits }: RunState): NodeEnd {
@@ -114,7 +119,7 @@ async function runEach(node: WorkNode, each: NonNullable<FlowNode["forEach"]>, s
   const queue = items.entries();
   const worker = async () => {
     for (const [index, item] of queue) {
-      outputs[index] = outputIn(await tried(node, await inputOf(node, state, item), state, notes, index, null));
+      outputs[index] = outputIn(await tried(node, await inputOf(node, state, item), state, notes, index, UNASKED));
     }
   };
   await Promise.all(Array.from({ length: Math.min(each.concurrency, items.length) }, () => worker()));
@@ -131,7 +136,7 @@ async function inputOf(node: FlowNode, { expressions, scope }: RunState, item: J
   return without(await expressions.resolveObject(node.input, item === undefined ? scope : { ...scope, item }), node.redact.send);
 }
 
-async function tried(node: WorkNode, input: JsonObject, state: RunState, notes: Notes, index: number, answered: Answered | null): Promise<Done> {
+async function tried(node: WorkNode, input: JsonObject, state: RunState, notes: Notes, index: number, answered: Answered): Promise<Done> {
   const { id, outside, limits, progress } = state;
   notes.sent(index, input);
   const task = {
@@ -139,7 +144,6 @@ async function tried(node: WorkNode, input: JsonObject, state: RunState, notes: 
     outside,
     limits,
     answered,
-    mayAsk: node.forEach === null,
     progress: (report: Parameters<Progress["report"]>[0]) => progress.report(report),
     called: (auditId: string) => void notes.calls.push(auditId),
   };

@@ -1,4 +1,4 @@
-import type { Outcome, Reply } from "../model/call.ts";
+import type { Call, InputRequired, Reply } from "../model/call.ts";
 import type { NestedOptions } from "../model/context.ts";
 import type { JsonObject, JsonValue } from "../model/json.ts";
 import type { Limits } from "../model/limits.ts";
@@ -7,10 +7,8 @@ import type { Limits } from "../model/limits.ts";
 export interface Task {
   /** `{run}/{node}/{index}`: the same for every attempt, handed to what the node calls. */
   key: string;
-  /** Of a node that calls a tool: what was answered since it asked; null: it has not asked. */
-  answered: Answered | null;
-  /** What a tool asks can be put to whoever made the call. */
-  mayAsk: boolean;
+  /** Of a node that calls a tool: what takes its call up again (MRTR); nulls: it has not asked. */
+  answered: Answered;
   /** Ends the attempt: timeout of the node, deadline, cancellation, failure of another node. */
   signal: AbortSignal;
   /** What is left for this attempt. */
@@ -22,14 +20,12 @@ export interface Task {
   called(auditId: string): void;
 }
 
-/** What takes a tool's call up again (MRTR). */
-export interface Answered {
-  responses: JsonObject | null;
-  state: string | null;
-}
+export type Answered = Pick<Call, "inputResponses" | "requestState">;
+
+export const UNASKED: Answered = { inputResponses: null, requestState: null };
 
 /** What an attempt gives, or what it has to know first. */
-export type Done = { output: JsonValue } | { asks: Extract<Outcome, { type: "input_required" }> };
+export type Done = { output: JsonValue } | { asks: InputRequired };
 
 /** `value` null: one step further than before. */
 export interface ProgressReport {

@@ -1,10 +1,8 @@
-import type { Call, Outcome } from "../model/call.ts";
+import type { Call, InputRequired, Outcome } from "../model/call.ts";
 import type { CallContext } from "../model/context.ts";
 import { isObject, type JsonObject } from "../model/json.ts";
 import { requireCapability } from "../protocol/capabilities.ts";
 import { type Carried, sealState } from "./state.ts";
-
-type InputRequired = Extract<Outcome, { type: "input_required" }>;
 
 /** A target's questions as the client gets them: only what it declared it can answer, and with its state sealed. */
 export async function asked(outcome: InputRequired, call: Call, ctx: CallContext, approved: boolean): Promise<Outcome> {

@@ -108,6 +108,8 @@ export type Outcome =
   | { type: "task"; task: JsonText }
   | { type: "failed"; error: JsonText; code: number };
 
+export type InputRequired = Extract<Outcome, { type: "input_required" }>;
+
 /** Member of an input response that is no result but the client's JSON-RPC error, for a target that has a way to hand it on. */
 export const CLIENT_ERROR = "causeway/clientError";
 

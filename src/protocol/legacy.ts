@@ -1,4 +1,4 @@
-import type { Call, Outcome } from "../model/call.ts";
+import type { Call, InputRequired, Outcome } from "../model/call.ts";
 import type { GatewayError } from "../model/error.ts";
 import type { JsonObject, JsonText } from "../model/json.ts";
 import type { Codec } from "./codec.ts";
@@ -51,7 +51,7 @@ function outcomeText(id: JsonText, call: Call, outcome: Outcome, revision: strin
 }
 
 /** A question that this connection cannot carry to the client ends the call, in words that a model can act on. */
-function unansweredText(id: JsonText, call: Call, { inputRequests }: Extract<Outcome, { type: "input_required" }>): JsonText {
+function unansweredText(id: JsonText, call: Call, { inputRequests }: InputRequired): JsonText {
   const asks = Array.from(new Set(Object.values(inputRequests).map((request) => request.method))).join(", ");
   const text = `This needs an answer from the client (${asks || "more time"}), which cannot be asked for on this connection. A client that speaks MCP 2026-07-28 can answer it.`;
   if (call.method !== "tools/call") return errorText(id, INTERNAL_ERROR, text);

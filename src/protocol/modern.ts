@@ -1,4 +1,4 @@
-import type { CacheHint, Call, Outcome } from "../model/call.ts";
+import type { CacheHint, Call, InputRequired, Outcome } from "../model/call.ts";
 import type { GatewayError } from "../model/error.ts";
 import type { JsonText } from "../model/json.ts";
 import { editObject, membersText } from "../lib/json.ts";
@@ -31,7 +31,7 @@ function cacheMembers({ ttlMs, scope }: CacheHint): { ttlMs: JsonText; cacheScop
   return { ttlMs: String(ttlMs), cacheScope: JSON.stringify(scope) };
 }
 
-function inputRequired({ inputRequests, requestState }: Extract<Outcome, { type: "input_required" }>): JsonText {
+function inputRequired({ inputRequests, requestState }: InputRequired): JsonText {
   const asks = Object.keys(inputRequests).length > 0;
   const result = JSON.stringify({ resultType: "input_required", inputRequests: asks ? inputRequests : undefined, requestState });
   return editObject(result, { set: { _meta: answerMeta(null, null) } });

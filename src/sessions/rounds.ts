@@ -1,14 +1,12 @@
 import { wait } from "../lib/clock.ts";
 import { randomToken } from "../lib/ids.ts";
 import { memberOf } from "../lib/json.ts";
-import { type Call, CLIENT_ERROR, type InputRequest, type Notification, type Outcome, type Reply } from "../model/call.ts";
+import { type Call, CLIENT_ERROR, type InputRequest, type InputRequired, type Notification, type Outcome, type Reply } from "../model/call.ts";
 import type { CallContext, SessionHandle } from "../model/context.ts";
 import { GatewayError, toGatewayError } from "../model/error.ts";
 import { isObject, type JsonObject, type JsonValue } from "../model/json.ts";
 import { type Answer, Line } from "./line.ts";
 import { legacyQuestion } from "./questions.ts";
-
-type InputRequired = Extract<Outcome, { type: "input_required" }>;
 
 /** More rounds than this are a loop. */
 const MAX_ROUNDS = 10;

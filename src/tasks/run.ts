@@ -15,7 +15,7 @@ import { lineText } from "../lib/lines.ts";
 import { log } from "../lib/log.ts";
 import { told } from "../lib/told.ts";
 import type { AuditEnd } from "../model/audit.ts";
-import type { Call, InputRequest, Notification, Outcome, Reply } from "../model/call.ts";
+import type { Call, InputRequest, InputRequired, Notification, Outcome, Reply } from "../model/call.ts";
 import type { Platform, TaskView } from "../model/context.ts";
 import { type ErrorCode, GatewayError, toGatewayError } from "../model/error.ts";
 import { isObject, type JsonObject } from "../model/json.ts";
@@ -165,7 +165,7 @@ export class TaskRun {
   }
 
   /** Null: it asked for nothing but time. */
-  async #ask({ inputRequests, abandon }: Extract<Outcome, { type: "input_required" }>): Promise<JsonObject | null> {
+  async #ask({ inputRequests, abandon }: InputRequired): Promise<JsonObject | null> {
     const { signal } = this.#open.ctx;
     const asked = Object.entries(inputRequests);
     if (asked.length === 0) return pause(PAUSE_MS * this.#rounds, signal).then(() => null);

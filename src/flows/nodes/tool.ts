@@ -18,18 +18,18 @@ export async function executeTool(node: NodeOf<"tool">, input: JsonObject, task:
   if (!isObject(args)) throw new GatewayError("invalid", "arguments must give an object");
   let answered = task.answered;
   for (let pause = 0; pause < MAX_PAUSES; pause++) {
-    const outcome = await called(node.tool, args, { ...task, answered });
+    const outcome = await called(node, args, { ...task, answered });
     if (outcome.type !== "input_required") return { output: resultOf(outcome) };
     if (Object.keys(outcome.inputRequests).length > 0) return { asks: outcome };
     await task.outside.wait(PAUSE_MS * 2 ** pause, task.signal);
-    answered = { responses: null, state: outcome.requestState ?? null };
+    answered = { inputResponses: null, requestState: outcome.requestState ?? null };
   }
   throw new GatewayError("upstream", `the tool asked for time more than ${MAX_PAUSES} times`);
 }
 
-async function called(tool: string, args: JsonObject, task: Task): Promise<Outcome> {
-  const { signal, key, mayAsk, answered } = task;
-  const reply = task.outside.callTool(tool, args, { signal, idempotencyKey: key, mayAsk, inputResponses: answered?.responses ?? null, requestState: answered?.state ?? null, accepted: task.called });
+async function called({ tool, forEach }: NodeOf<"tool">, args: JsonObject, task: Task): Promise<Outcome> {
+  const { signal, key, answered } = task;
+  const reply = task.outside.callTool(tool, args, { ...answered, signal, idempotencyKey: key, mayAsk: forEach === null, accepted: task.called });
   for (;;) {
     const step = await reply.next();
     if (step.done) return step.value;

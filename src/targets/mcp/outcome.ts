@@ -1,4 +1,4 @@
-import type { Call, InputRequest, Outcome } from "../../model/call.ts";
+import type { Call, InputRequest, InputRequired, Outcome } from "../../model/call.ts";
 import { GatewayError } from "../../model/error.ts";
 import { isObject, type JsonObject, type JsonText, type JsonValue } from "../../model/json.ts";
 import { type Change, editObject, type Members } from "../../lib/json.ts";
@@ -56,7 +56,7 @@ function resultType(raw: JsonText | null): "complete" | "input_required" | "task
 }
 
 /** What `result` of the message asks for. */
-export function inputRequired(members: Members): Extract<Outcome, { type: "input_required" }> {
+export function inputRequired(members: Members): InputRequired {
   const asked = parsed(members.raw("result", "inputRequests")) ?? {};
   const state = parsed(members.raw("result", "requestState"));
   if (!isObject(asked) || (state !== undefined && typeof state !== "string")) throw invalidAnswer("what it asks for cannot be read");

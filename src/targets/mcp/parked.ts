@@ -1,7 +1,7 @@
 import { chunks } from "../../lib/egress.ts";
 import { linesOf } from "../../lib/lines.ts";
 import { heard } from "../../lib/told.ts";
-import type { Call, Notification, Outcome, Reply } from "../../model/call.ts";
+import type { Call, InputRequired, Notification, Outcome, Reply } from "../../model/call.ts";
 import type { CallContext } from "../../model/context.ts";
 import type { JsonObject } from "../../model/json.ts";
 import { spentState } from "../../protocol/failures.ts";
@@ -15,8 +15,6 @@ import { leavePlace, takePlace } from "./places.ts";
  * The Worker's side of a call of a legacy upstream that runs in an object, because it may ask in the middle: the object keeps the
  * upstream's stream, the Worker holds the client's answer. A question ends the leg as `input_required`; the next request goes on.
  */
-
-type InputRequired = Extract<Outcome, { type: "input_required" }>;
 
 export const parkedOf = placeIn;
 
